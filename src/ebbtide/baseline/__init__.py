@@ -1,0 +1,1 @@
+"""What is usual: statistics that merge, as pure functions over columns."""

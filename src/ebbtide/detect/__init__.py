@@ -1,0 +1,1 @@
+"""What is unusual: detectors are pure functions of a window and a baseline; detections are data."""
