@@ -1,0 +1,140 @@
+"""One accepted batch, one transaction: after it returns, kill -9 loses nothing of it.
+
+Duplicates are found by series and end. A sample later than everything stored of its series is new without a look; only
+the others (late data, retries) are looked up in the file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ebbtide.series import HOUR_NS, MINUTE_NS, Batch, Heartbeat, Int32, Int64
+from ebbtide.store.identity import Identity
+from ebbtide.store.segments import SEGMENT_NS, Segments, table_of
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a batch's samples: stored, or dropped by reason (`duplicate`, `too_late`)."""
+
+    stored: int
+    dropped: Counter[str]
+
+
+def append(
+    con: duckdb.DuckDBPyConnection,
+    identity: Identity,
+    segments: Segments,
+    dirty: set[int],
+    batch: Batch,
+    *,
+    origin: int,
+    oldest_ns: int,
+) -> Appended:
+    """Store a batch inside the caller's transaction; `dirty` gains the hours that must be derived again.
+
+    Samples that end before `oldest_ns` are dropped as `too_late`: their segment is gone, so their hour could not be
+    derived from all of its samples any more.
+    """
+    numbers = identity.series(batch.series)[batch.ref]
+    in_time = batch.end_ns >= oldest_ns
+    fresh = in_time & ~_is_repeated(numbers, batch.end_ns)
+    fresh[fresh] = ~_is_stored(con, identity, segments, numbers[fresh], batch.end_ns[fresh])
+    dropped = Counter(too_late=int((~in_time).sum()), duplicate=int((in_time & ~fresh).sum()))
+    identity.save_new(con)
+    rows = _rows(identity, numbers[fresh], batch, fresh, origin)
+    _insert_samples(con, segments, rows, batch.end_ns[fresh])
+    start, end = batch.start_ns[fresh], batch.end_ns[fresh]
+    _mark(con, dirty, set(np.unique(np.concatenate([start // HOUR_NS, end // HOUR_NS])).tolist()))
+    _beat(con, batch.heartbeats)
+    identity.advance(numbers[fresh], batch.end_ns[fresh])
+    return Appended(int(fresh.sum()), +dropped)
+
+
+def _is_repeated(numbers: Int32, end_ns: Int64) -> NDArray[np.bool_]:
+    """Which rows repeat an earlier row of the same batch."""
+    order = np.lexsort((end_ns, numbers))
+    same = (np.diff(numbers[order]) == 0) & (np.diff(end_ns[order]) == 0)
+    repeated = np.zeros(len(numbers), bool)
+    repeated[order[1:]] = same
+    return repeated
+
+
+def _is_stored(
+    con: duckdb.DuckDBPyConnection, identity: Identity, segments: Segments, numbers: Int32, end_ns: Int64
+) -> NDArray[np.bool_]:
+    stored = np.zeros(len(numbers), bool)
+    suspects = np.flatnonzero(end_ns <= identity.last_end(numbers))
+    if not len(suspects):
+        return stored
+    ends = end_ns[suspects]
+    con.register("suspects", pa.table({"row": suspects, "series": numbers[suspects], "end_ns": ends}))
+    try:
+        samples = segments.between(int(ends.min()), int(ends.max()) + 1)
+        found = con.sql(f"SELECT DISTINCT row FROM suspects JOIN {samples} USING (series, end_ns)").fetchnumpy()["row"]
+    finally:
+        con.unregister("suspects")
+    stored[np.asarray(found, np.int64)] = True
+    return stored
+
+
+def _rows(identity: Identity, numbers: Int32, batch: Batch, fresh: NDArray[np.bool_], origin: int) -> pa.Table:
+    end = batch.end_ns[fresh]
+    return pa.table(
+        {
+            "series": numbers,
+            "sender": identity.sender_of(numbers),
+            "receiver": identity.receiver_of(numbers),
+            "metric": identity.metric_of(numbers).astype(np.int16),
+            "end_ns": end,
+            "span_ns": end - batch.start_ns[fresh],
+            "value": batch.value[fresh],
+            "reading": batch.reading[fresh],
+            "origin": np.full(len(end), origin, np.int32),
+        }
+    )
+
+
+def _insert_samples(con: duckdb.DuckDBPyConnection, segments: Segments, rows: pa.Table, end_ns: Int64) -> None:
+    segment = end_ns // SEGMENT_NS
+    touched = [int(one) for one in np.unique(segment)]
+    for one in touched:
+        segments.ensure(con, one)
+        part = rows if len(touched) == 1 else rows.filter(pa.array(segment == one))
+        con.register("incoming", part)
+        try:
+            con.execute(f"INSERT INTO {table_of(one)} SELECT * FROM incoming")
+        finally:
+            con.unregister("incoming")
+
+
+def _mark(con: duckdb.DuckDBPyConnection, dirty: set[int], hours: set[int]) -> None:
+    new = sorted(hours - dirty)
+    if not new:
+        return
+    dirty.update(new)
+    con.executemany("INSERT INTO dirty_hours VALUES (?)", [[hour] for hour in new])
+    days = sorted({hour // 24 for hour in new})
+    con.execute("DELETE FROM closed_days WHERE list_contains(?, day)", [days])
+
+
+def _beat(con: duckdb.DuckDBPyConnection, heartbeats: tuple[Heartbeat, ...]) -> None:
+    bits: dict[tuple[str, int], int] = {}
+    for beat in heartbeats:
+        first = max(beat.start_ns, beat.end_ns - HOUR_NS) // MINUTE_NS
+        for minute in range(first, (beat.end_ns - 1) // MINUTE_NS + 1):
+            at = (beat.cluster, minute // 60)
+            bits[at] = bits.get(at, 0) | 1 << minute % 60
+    for (cluster, hour), heard in bits.items():
+        known = con.execute(
+            "UPDATE coverage SET heartbeats = heartbeats | ? WHERE cluster = ? AND hour = ? RETURNING 1",
+            [heard, cluster, hour],
+        ).fetchall()
+        if not known:
+            con.execute("INSERT INTO coverage VALUES (?, ?, ?, 0, 10)", [cluster, hour, heard])

@@ -1,0 +1,90 @@
+"""Opening the file: one writer, numbered migrations, errors an operator can act on."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+
+from ebbtide.errors import DataError, NoDataError, ServiceError, StoreInUseError
+
+
+def connect(path: Path | None, *, memory_limit: str, threads: int, is_new_allowed: bool) -> duckdb.DuckDBPyConnection:
+    """An open file with the current schema; None keeps everything in memory.
+
+    Raises NoDataError when the file is not there and may not be made, StoreInUseError when another process holds it,
+    DataError when it is not a store or was written by a newer version.
+    """
+    if path is not None and not path.exists() and not is_new_allowed:
+        raise NoDataError(f"no store at {path}", hint="make one with: ebbtide import --db FILE PATHS")
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory_limit,
+        "threads": threads,
+        "preserve_insertion_order": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    try:
+        con = duckdb.connect(str(path) if path is not None else ":memory:", config=config)
+    except duckdb.IOException as error:
+        raise _unopened(path, error) from error
+    except duckdb.Error as error:
+        raise DataError(f"cannot open {path}: {_line(error)}", hint="is this file an Ebbtide store?") from error
+    try:
+        migrate(con, path)
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def migrations() -> list[tuple[int, str, str]]:
+    """Number, name and SQL of every migration, in order."""
+    return sorted(
+        (int(match[1]), match[2], item.read_text(encoding="utf-8"))
+        for item in resources.files("ebbtide.store").joinpath("migrations").iterdir()
+        if (match := re.fullmatch(r"(\d{4})_(\w+)\.sql", item.name))
+    )
+
+
+def migrate(con: duckdb.DuckDBPyConnection, path: Path | None = None) -> None:
+    """Bring a file to the current schema, each migration in a transaction of its own."""
+    tables = {row[0] for row in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if tables and "migrations" not in tables:
+        raise DataError(f"{path} is a DuckDB file but not an Ebbtide store", hint="give another --db FILE")
+    con.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER NOT NULL, name VARCHAR NOT NULL)")
+    done = max((row[0] for row in con.execute("SELECT version FROM migrations").fetchall()), default=0)
+    known = migrations()
+    if done > known[-1][0]:
+        raise DataError(
+            f"{path} has schema {done}, this version knows {known[-1][0]}",
+            hint="it was written by a newer Ebbtide: upgrade",
+        )
+    for version, name, sql in known:
+        if version > done:
+            con.execute("BEGIN")
+            con.execute(sql)
+            con.execute("INSERT INTO migrations VALUES (?, ?)", [version, name])
+            con.execute("COMMIT")
+
+
+def query(name: str) -> str:
+    """The text of a query that has its own file."""
+    return resources.files("ebbtide.store").joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _unopened(path: Path | None, error: duckdb.Error) -> ServiceError | DataError:
+    text = _line(error)
+    if "lock" in text.lower():
+        return StoreInUseError(
+            f"{path} is in use by another process", hint="stop it, or talk to the running service instead"
+        )
+    if "not a valid DuckDB" in text:
+        return DataError(f"{path} is not an Ebbtide store", hint="give another --db FILE")
+    return ServiceError(f"cannot open {path}: {text}", hint="check that the directory exists and is writable")
+
+
+def _line(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

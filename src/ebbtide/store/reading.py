@@ -1,0 +1,209 @@
+"""Windows, baselines and evidence, read as of an instant: nothing later than it is looked at.
+
+Entities are numbers here (`identity`); a `Grouping` says which of them are judged as one. Memory is bounded by the
+grouping the caller passes: one shard of entities at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from ebbtide.baseline.moments import Moments, merge_rows
+from ebbtide.series import HOUR_NS, Entity, Int32, Int64, Window
+from ebbtide.store.identity import Identity
+from ebbtide.store.rollup import moment_columns, moments_of
+from ebbtide.store.segments import SEGMENT_NS, Segments
+
+_ROWS_AT_ONCE = 500_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grouping:
+    """Which entities are read, and as what: entity `numbers[i]` (int32, ascending) counts to `labels[group[i]]`."""
+
+    numbers: Int32
+    group: Int64
+    labels: tuple[Entity, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def lookup(self) -> tuple[int, int, Int64]:
+        """Lowest and highest number, and the group of each number between them (-1: not read)."""
+        if not len(self.numbers):
+            return 0, -1, np.empty(0, np.int64)
+        low, high = int(self.numbers[0]), int(self.numbers[-1])
+        table = np.full(high - low + 1, -1, np.int64)
+        table[self.numbers - low] = self.group
+        return low, high, table
+
+
+class Reading:
+    """Everything that is read from the store."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: Segments) -> None:
+        self._con = con
+        self._identity = identity
+        self._segments = segments
+
+    def span(self) -> tuple[int, int] | None:
+        """The earliest and latest end of all samples, None for an empty store."""
+        known = self._segments.known
+        if not known:
+            return None
+        first = self._segments.between(*_bounds(known[0]))
+        last = self._segments.between(*_bounds(known[-1]))
+        sql = f"SELECT (SELECT min(end_ns) FROM {first}), (SELECT max(end_ns) FROM {last})"
+        start, end = self._con.execute(sql).fetchall()[0]
+        return None if start is None or end is None else (int(start), int(end))
+
+    def senders(self, from_ns: int, to_ns: int) -> Int32:
+        """The entities (ascending) with a sample of their own that ends in [from_ns, to_ns)."""
+        samples = self._segments.between(from_ns, to_ns)
+        found = self._con.sql(f"SELECT DISTINCT sender FROM {samples} WHERE sender >= 0 ORDER BY sender").fetchnumpy()
+        return np.asarray(found["sender"], np.int32)
+
+    def intervals_s(self, at_ns: int) -> dict[str, int]:
+        """The interval of each cluster's source as known at an instant, from the last full hour it was heard in."""
+        rows = self._con.execute(
+            "SELECT cluster, max_by(interval_s, hour) FROM coverage WHERE hour < ? AND samples != 0 GROUP BY cluster",
+            [at_ns // HOUR_NS],
+        ).fetchall()
+        return {cluster: int(interval) for cluster, interval in rows}
+
+    def window(self, grouping: Grouping, metrics: tuple[str, ...], from_ns: int, to_ns: int, bucket_ns: int) -> Window:
+        """What the grouping sent with ends in [from_ns, to_ns), on the grid of `bucket_ns` since the epoch."""
+        start = from_ns // bucket_ns * bucket_ns
+        shape = (len(grouping), len(metrics), max(0, -(-(to_ns - start) // bucket_ns)))
+        total, points = np.zeros(shape), np.zeros(shape, np.int32)
+        flat_total, flat_points = total.reshape(-1), points.reshape(-1)
+        metric_at = self._metric_positions(metrics)
+        low, high, group_at = grouping.lookup()
+        samples = self._segments.between(from_ns, to_ns)
+        reader = self._con.sql(
+            f"SELECT sender, metric, (end_ns - {start}) // {bucket_ns} AS bucket, value FROM {samples} "
+            f"WHERE sender BETWEEN {low} AND {high} AND NOT isnan(value)"
+        ).to_arrow_reader(_ROWS_AT_ONCE)
+        for rows in reader:
+            group = group_at[rows.column(0).to_numpy() - low]
+            metric = metric_at[rows.column(1).to_numpy()]
+            at = (group * shape[1] + metric) * shape[2] + rows.column(2).to_numpy()
+            wanted = (group >= 0) & (metric >= 0)
+            np.add.at(flat_total, at[wanted], rows.column(3).to_numpy()[wanted])
+            np.add.at(flat_points, at[wanted], 1)
+        return Window(grouping.labels, metrics, start, bucket_ns, total, points)
+
+    def moments(
+        self, grouping: Grouping, metrics: tuple[str, ...], from_ns: int, to_ns: int, *, of: str, is_masked: bool
+    ) -> Moments:
+        """Moments (groups, metrics) over samples with ends in [from_ns floored to its hour, to_ns).
+
+        `of` is `points` (raw samples, in the metric's unit) or `buckets` (sums at the source's interval, per second).
+        Full hours come from summaries, closed days at once; only a last part of an hour is read from samples. With
+        `is_masked`, hours an analyst has masked are left out.
+        """
+        low, high, group_at = grouping.lookup()
+        metric_at = self._metric_positions(metrics)
+        parts = [self._summaries(low, high, from_ns // HOUR_NS, to_ns // HOUR_NS, of, is_masked)]
+        if to_ns % HOUR_NS:
+            parts.append(self._partial_hour(low, high, to_ns, of, is_masked))
+        names = moment_columns(of)
+        rows = {name: np.concatenate([part[name] for part in parts]) for name in ("entity", "metric", *names)}
+        group, metric = group_at[rows["entity"] - low], metric_at[rows["metric"]]
+        wanted = np.flatnonzero((group >= 0) & (metric >= 0) & (rows[names[0]] > 0))
+        at = group[wanted] * len(metrics) + metric[wanted]
+        merged = merge_rows(moments_of(rows, names).take(wanted), at, len(grouping) * len(metrics))
+        shape = (len(grouping), len(metrics))
+        return Moments(
+            merged.count.reshape(shape),
+            merged.mean.reshape(shape),
+            merged.m2.reshape(shape),
+            merged.minimum.reshape(shape),
+            merged.maximum.reshape(shape),
+        )
+
+    def _summaries(self, low: int, high: int, first: int, last: int, of: str, is_masked: bool) -> dict[str, Int64]:
+        columns = ", ".join(("entity", "metric", *moment_columns(of)))
+        masked = self._masked_hours(first, last) if is_masked else []
+        self._con.register(
+            "masked", pa.table({"entity": _int32(a for a, _ in masked), "hour": _int32(b for _, b in masked)})
+        )
+        whole = self._closed_days(first, last)
+        days = ", ".join(map(str, whole)) or "NULL"
+        mask_day = "(SELECT DISTINCT entity, hour // 24 FROM masked)"
+        not_day = "AND (entity, day) NOT IN " + mask_day if masked else ""
+        or_masked = f"OR (entity, hour // 24) IN {mask_day}" if masked else ""
+        not_hour = "AND (entity, hour) NOT IN (SELECT entity, hour FROM masked)" if masked else ""
+        try:
+            found = self._con.sql(
+                f"SELECT {columns} FROM days WHERE day IN ({days}) AND entity BETWEEN {low} AND {high} {not_day} "
+                f"UNION ALL SELECT {columns} FROM hours WHERE hour >= {first} AND hour < {last} "
+                f"AND entity BETWEEN {low} AND {high} "
+                f"AND (coalesce(hour // 24 NOT IN ({days}), true) {or_masked}) {not_hour}"
+            ).fetchnumpy()
+        finally:
+            self._con.unregister("masked")
+        return {name: np.asarray(column) for name, column in found.items()}
+
+    def _partial_hour(self, low: int, high: int, to_ns: int, of: str, is_masked: bool) -> dict[str, Int64]:
+        hour = to_ns // HOUR_NS
+        samples = self._segments.between(hour * HOUR_NS, to_ns)
+        masked = [number for number, at in self._masked_hours(hour, hour + 1) if at == hour] if is_masked else []
+        source = f"SELECT sender AS entity, metric, value AS x FROM {samples} WHERE NOT isnan(value)"
+        if of == "buckets":
+            intervals = self.intervals_s(to_ns)
+            self._con.register(
+                "intervals",
+                pa.table({"cluster": pa.array(intervals, pa.string()), "interval_s": _int32(intervals.values())}),
+            )
+            source = (
+                f"SELECT sender AS entity, metric, sum(value) / any_value(interval_s) AS x FROM {samples} "
+                "JOIN entities ON entities.entity = sender JOIN intervals USING (cluster) WHERE NOT isnan(value) "
+                "GROUP BY sender, metric, end_ns // (interval_s * 1000000000::BIGINT)"
+            )
+        count, mean, m2, minimum, maximum = moment_columns(of)
+        skip = f"AND entity NOT IN ({', '.join(map(str, masked))})" if masked else ""
+        try:
+            found = self._con.sql(
+                f"SELECT entity, metric, count(*) AS {count}, avg(x) AS {mean}, var_pop(x) * count(*) AS {m2}, "
+                f"min(x) AS {minimum}, max(x) AS {maximum} FROM ({source}) "
+                f"WHERE entity BETWEEN {low} AND {high} {skip} GROUP BY ALL"
+            ).fetchnumpy()
+        finally:
+            if of == "buckets":
+                self._con.unregister("intervals")
+        return {name: np.asarray(column) for name, column in found.items()}
+
+    def _metric_positions(self, metrics: tuple[str, ...]) -> Int64:
+        """For each metric number its place in `metrics`, -1 where it is not wanted."""
+        places = {name: at for at, name in enumerate(metrics)}
+        return np.array([places.get(name, -1) for name in self._identity.metrics] or [-1], np.int64)
+
+    def _closed_days(self, first: int, last: int) -> list[int]:
+        rows = self._con.execute(
+            "SELECT day FROM closed_days WHERE day * 24 >= ? AND day * 24 + 24 <= ? ORDER BY day", [first, last]
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    def _masked_hours(self, first: int, last: int) -> list[tuple[int, int]]:
+        rows = self._con.execute(
+            "SELECT entity, from_ns // $hour, (to_ns - 1) // $hour FROM masks "
+            "JOIN entities USING (cluster, namespace, workload, process) WHERE to_ns > $from AND from_ns < $to",
+            {"hour": HOUR_NS, "from": first * HOUR_NS, "to": last * HOUR_NS},
+        ).fetchall()
+        return sorted(
+            {(entity, hour) for entity, start, end in rows for hour in range(max(start, first), min(end + 1, last))}
+        )
+
+
+def _bounds(segment: int) -> tuple[int, int]:
+    return segment * SEGMENT_NS, (segment + 1) * SEGMENT_NS
+
+
+def _int32(values: Iterable[int]) -> pa.Int32Array:
+    return pa.array(list(values), pa.int32())

@@ -1,0 +1,145 @@
+"""Samples to summaries: the hours that changed are derived again, whole, and closed days merged from their hours.
+
+Summaries are never added to. An hour is deleted and derived from all of its samples, so late data, retries and crashes
+leave the same bytes as data in order. A day is merged only when every hour of it has passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from ebbtide.baseline.moments import Moments, merge_rows
+from ebbtide.series import HOUR_NS, SECOND_NS, Int64
+from ebbtide.store.connection import query
+from ebbtide.store.segments import SEGMENT_NS, Segments
+
+#: Intervals a source can have; the median span of its samples is snapped to the nearest. All divide an hour.
+INTERVALS_S = (10, 12, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600)
+
+_SEGMENT_HOURS = SEGMENT_NS // HOUR_NS
+_KINDS = {"points": ("points", "mean", "m2", "minimum", "maximum")}
+_KINDS["buckets"] = ("buckets", "bucket_mean", "bucket_m2", "bucket_minimum", "bucket_maximum")
+
+
+def snap_interval_s(span_ns: int) -> int:
+    """The nearest known interval (by ratio) to a span, at least 10 s.
+
+    >>> snap_interval_s(29_800_000_000), snap_interval_s(1_000_000_000)
+    (30, 10)
+    """
+    span_s = max(span_ns / SECOND_NS, INTERVALS_S[0])
+    return min(INTERVALS_S, key=lambda one: abs(np.log(one / span_s)))
+
+
+def derive(
+    con: duckdb.DuckDBPyConnection, segments: Segments, hours: Iterable[int], progress: Callable[[int], None]
+) -> None:
+    """Derive these hours again, in transactions of at most one segment; `progress` is told how many are done."""
+    for first, last in _runs(sorted(hours)):
+        con.execute("BEGIN")
+        try:
+            _derive_run(con, segments, first, last)
+            con.execute("COMMIT")
+        except BaseException:
+            con.execute("ROLLBACK")
+            raise
+        progress(last - first)
+
+
+def _runs(hours: list[int]) -> list[tuple[int, int]]:
+    """Consecutive hours of one segment as [first, last)."""
+    if not hours:
+        return []
+    cuts = [
+        0,
+        *(at + 1 for at, (a, b) in enumerate(pairwise(hours)) if b != a + 1 or b % _SEGMENT_HOURS == 0),
+        len(hours),
+    ]
+    return [(hours[a], hours[b - 1] + 1) for a, b in pairwise(cuts)]
+
+
+def _derive_run(con: duckdb.DuckDBPyConnection, segments: Segments, first: int, last: int) -> None:
+    span = {"first": first, "last": last}
+    _derive_coverage(con, segments, first, last)
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE revisions AS SELECT entity, metric, hour, revision FROM hours "
+        "WHERE hour >= $first AND hour < $last",
+        span,
+    )
+    for table in ("hours", "edges"):
+        con.execute(f"DELETE FROM {table} WHERE hour >= $first AND hour < $last", span)
+    samples = segments.between(first * HOUR_NS, last * HOUR_NS)
+    con.execute(query("hours").replace("{samples}", samples))
+    con.execute(query("edges").replace("{samples}", samples))
+    con.execute("DELETE FROM dirty_hours WHERE hour >= $first AND hour < $last", span)
+
+
+def _derive_coverage(con: duckdb.DuckDBPyConnection, segments: Segments, first: int, last: int) -> None:
+    sql = query("coverage").replace("{samples}", segments.between(first * HOUR_NS, (last + 1) * HOUR_NS))
+    heard = con.execute(sql, {"from_hour": first, "to_hour": last}).fetchall()
+    con.execute("UPDATE coverage SET samples = 0 WHERE hour >= ? AND hour < ?", [first, last])
+    for cluster, hour, bits, span_ns in heard:
+        row = [bits, snap_interval_s(span_ns), cluster, hour]
+        sets = "UPDATE coverage SET samples = ?, interval_s = ? WHERE cluster = ? AND hour = ? RETURNING 1"
+        if not con.execute(sets, row).fetchall():
+            con.execute("INSERT INTO coverage VALUES (?, ?, 0, ?, ?)", [cluster, hour, bits, row[1]])
+
+
+def close_days(con: duckdb.DuckDBPyConnection, days: Iterable[int]) -> None:
+    """Merge the hours of these days, each in a transaction of its own."""
+    for day in days:
+        rows = con.sql(
+            "SELECT * FROM hours WHERE hour >= ? AND hour < ?", params=[day * 24, day * 24 + 24]
+        ).fetchnumpy()
+        merged = _merged_day({name: np.asarray(column) for name, column in rows.items()}, day)
+        con.execute("BEGIN")
+        try:
+            con.execute("DELETE FROM days WHERE day = ?", [day])
+            con.register("incoming", merged)
+            con.execute("INSERT INTO days SELECT * FROM incoming")
+            con.execute("INSERT INTO closed_days VALUES (?)", [day])
+            con.execute("COMMIT")
+        except BaseException:
+            con.execute("ROLLBACK")
+            raise
+        finally:
+            con.unregister("incoming")
+
+
+def _merged_day(rows: dict[str, Int64], day: int) -> pa.Table:
+    pair = rows["entity"].astype(np.int64) << 16 | rows["metric"].astype(np.int64)
+    pairs, group = np.unique(pair, return_inverse=True)
+    columns = {
+        "entity": (pairs >> 16).astype(np.int32),
+        "metric": (pairs & 0xFFFF).astype(np.int16),
+        "day": np.full(len(pairs), day, np.int32),
+    }
+    for names in _KINDS.values():
+        merged = merge_rows(moments_of(rows, names), group, len(pairs))
+        parts = (merged.count, merged.mean, merged.m2, merged.minimum, merged.maximum)
+        columns.update(zip(names, parts, strict=True))
+    for name in ("sent", "received"):
+        columns[name] = np.bincount(group, rows[name], len(pairs))
+    return pa.table(columns)
+
+
+def moments_of(rows: dict[str, Int64], names: tuple[str, ...]) -> Moments:
+    """Moments from columns with these five names."""
+    count, mean, m2, minimum, maximum = (np.asarray(rows[name]) for name in names)
+    return Moments(
+        count.astype(np.int64),
+        mean.astype(np.float64),
+        m2.astype(np.float64),
+        minimum.astype(np.float64),
+        maximum.astype(np.float64),
+    )
+
+
+def moment_columns(of: str) -> tuple[str, ...]:
+    """The columns of `hours` and `days` that hold moments of raw `points` or of `buckets`."""
+    return _KINDS[of]

@@ -1,0 +1,152 @@
+"""The store: batches in, windows and baselines out, one DuckDB file, one writer.
+
+The only public face of the room. Its methods take and return records of `series` and `baseline`, NumPy columns or JSON
+text, never SQL, so the same set of functions can stand over another engine. Calls come from one thread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from ebbtide.errors import ServiceError
+from ebbtide.series import HOUR_NS, Batch, Counts
+from ebbtide.store import append, rollup
+from ebbtide.store.connection import connect
+from ebbtide.store.contacts import Contacts
+from ebbtide.store.documents import Documents
+from ebbtide.store.identity import Identity
+from ebbtide.store.reading import Reading
+from ebbtide.store.segments import Segments
+
+_FOREVER = -(2**63)
+
+
+def _silent(_: int) -> None:
+    return None
+
+
+class Store:
+    """An open store. Use it as a context manager; `close` writes a checkpoint."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, path: Path | None) -> None:
+        self.path = path
+        self._con = con
+        self._load()
+
+    @classmethod
+    def open(
+        cls, path: Path | None = None, *, memory_limit: str = "1GiB", threads: int = 2, is_new_allowed: bool = True
+    ) -> Self:
+        """Open or make a store; None keeps it in memory. Raises as `connection.connect`."""
+        return cls(connect(path, memory_limit=memory_limit, threads=threads, is_new_allowed=is_new_allowed), path)
+
+    def close(self) -> None:
+        """Write what is in the log into the file, and let go of it."""
+        self._con.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _load(self) -> None:
+        con = self._con
+        self.identity = Identity.load(con)
+        self._segments = Segments(con)
+        self._dirty = {row[0] for row in con.execute("SELECT hour FROM dirty_hours").fetchall()}
+        self.reading = Reading(con, self.identity, self._segments)
+        self.contacts = Contacts(con, self.identity, self._segments)
+        self.documents = Documents(con)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing; what the index learned meanwhile is forgotten with the transaction."""
+        self._con.execute("BEGIN")
+        try:
+            yield
+            self._con.execute("COMMIT")
+        except BaseException as error:
+            try:
+                self._con.execute("ROLLBACK")
+            finally:
+                self._load()
+            if isinstance(error, duckdb.Error):
+                raise ServiceError(
+                    f"the store could not write: {str(error).splitlines()[0]}", hint="is the disk full or read-only?"
+                ) from error
+            raise
+
+    def begin(self, kind: str, name: str, unit: str = "") -> int:
+        """A new origin: the import, backfill or session that samples are marked with. `unit` "" is the metric's own."""
+        with self._transaction():
+            origin = int(self._con.execute("SELECT coalesce(max(origin), 0) + 1 FROM provenance").fetchall()[0][0])
+            self._con.execute("INSERT INTO provenance VALUES (?, ?, ?, ?, '{}')", [origin, kind, name, unit])
+        return origin
+
+    def append(self, batch: Batch, origin: int, *, oldest_ns: int = _FOREVER) -> append.Appended:
+        """Keep a batch: when this returns, the samples are on disk, each exactly once.
+
+        Samples that end before `oldest_ns` are dropped as `too_late`. Raises ServiceError when nothing was written.
+        """
+        if not self.identity.has_series:
+            self.identity.load_series(self._con, self._segments.between(*self._everything()))
+        with self._transaction():
+            done = append.append(
+                self._con, self.identity, self._segments, self._dirty, batch, origin=origin, oldest_ns=oldest_ns
+            )
+        self.identity.saved()
+        return done
+
+    def finish(self, origin: int, counts: Counts, dropped: Counter[str]) -> None:
+        """Note beside an origin what became of its points."""
+        report = {
+            "received": counts.received,
+            "accepted": counts.accepted,
+            "rejected": dict(counts.rejected),
+            "ignored": dict(counts.ignored),
+            "clipped": dict(counts.clipped),
+            "dropped": dict(dropped),
+        }
+        with self._transaction():
+            self._con.execute("UPDATE provenance SET counts = ? WHERE origin = ?", [json.dumps(report), origin])
+
+    @property
+    def dirty_hours(self) -> int:
+        """How many hours wait to be derived."""
+        return len(self._dirty)
+
+    def roll_up(self, until_ns: int | None = None, progress: Callable[[int], None] = _silent) -> None:
+        """Derive every hour that changed and has passed by `until_ns` (None: all), and close the days before it."""
+        last = None if until_ns is None else until_ns // HOUR_NS
+        hours = {hour for hour in self._dirty if last is None or hour < last}
+        try:
+            rollup.derive(self._con, self._segments, hours, progress)
+            self._dirty -= hours
+            rollup.close_days(self._con, self._open_days(last))
+        except BaseException:
+            self._load()
+            raise
+
+    def _open_days(self, last_hour: int | None) -> list[int]:
+        """Days with hours that are not merged yet and have passed, except those with an hour still to derive."""
+        rows = self._con.execute(
+            "SELECT DISTINCT hour // 24 FROM hours WHERE hour // 24 NOT IN (SELECT day FROM closed_days)"
+        ).fetchall()
+        bound = max((row[0] for row in rows), default=0) if last_hour is None else last_hour // 24
+        waiting = {hour // 24 for hour in self._dirty}
+        return sorted(day for (day,) in rows if day < bound and day not in waiting)
+
+    def _everything(self) -> tuple[int, int]:
+        known = self._segments.known
+        return (known[0] * 6 * HOUR_NS, (known[-1] + 1) * 6 * HOUR_NS) if known else (0, 1)
