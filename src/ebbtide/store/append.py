@@ -137,4 +137,4 @@ def _beat(con: duckdb.DuckDBPyConnection, heartbeats: tuple[Heartbeat, ...]) -> 
             [heard, cluster, hour],
         ).fetchall()
         if not known:
-            con.execute("INSERT INTO coverage VALUES (?, ?, ?, 0, 10)", [cluster, hour, heard])
+            con.execute("INSERT INTO coverage VALUES (?, ?, ?, 0, 0)", [cluster, hour, heard])

@@ -71,7 +71,7 @@ class Reading:
     def intervals_s(self, at_ns: int) -> dict[str, int]:
         """The interval of each cluster's source as known at an instant, from the last full hour it was heard in."""
         rows = self._con.execute(
-            "SELECT cluster, max_by(interval_s, hour) FROM coverage WHERE hour < ? AND samples != 0 GROUP BY cluster",
+            "SELECT cluster, max_by(interval_s, hour) FROM coverage WHERE hour < ? AND interval_s > 0 GROUP BY cluster",
             [at_ns // HOUR_NS],
         ).fetchall()
         return {cluster: int(interval) for cluster, interval in rows}

@@ -82,9 +82,9 @@ def _derive_run(con: duckdb.DuckDBPyConnection, segments: Segments, first: int, 
 def _derive_coverage(con: duckdb.DuckDBPyConnection, segments: Segments, first: int, last: int) -> None:
     sql = query("coverage").replace("{samples}", segments.between(first * HOUR_NS, (last + 1) * HOUR_NS))
     heard = con.execute(sql, {"from_hour": first, "to_hour": last}).fetchall()
-    con.execute("UPDATE coverage SET samples = 0 WHERE hour >= ? AND hour < ?", [first, last])
+    con.execute("UPDATE coverage SET samples = 0, interval_s = 0 WHERE hour >= ? AND hour < ?", [first, last])
     for cluster, hour, bits, span_ns in heard:
-        row = [bits, snap_interval_s(span_ns), cluster, hour]
+        row = [bits, 0 if span_ns < 0 else snap_interval_s(span_ns), cluster, hour]
         sets = "UPDATE coverage SET samples = ?, interval_s = ? WHERE cluster = ? AND hour = ? RETURNING 1"
         if not con.execute(sets, row).fetchall():
             con.execute("INSERT INTO coverage VALUES (?, ?, 0, ?, ?)", [cluster, hour, bits, row[1]])

@@ -17,8 +17,8 @@ from typing import Self
 import duckdb
 
 from ebbtide.errors import ServiceError
-from ebbtide.series import HOUR_NS, Batch, Counts
-from ebbtide.store import append, rollup
+from ebbtide.series import HOUR_NS, Batch, Counts, Entity
+from ebbtide.store import append, retention, rollup
 from ebbtide.store.connection import connect
 from ebbtide.store.contacts import Contacts
 from ebbtide.store.documents import Documents
@@ -108,6 +108,21 @@ class Store:
         self.identity.saved()
         return done
 
+    def counters(self) -> dict[int, tuple[int, int, float]]:
+        """The last reading of each cumulative series by its key: (start_ns, end_ns, reading), for the decoder."""
+        samples = self._segments.between(*self._everything())
+        rows = self._con.execute(
+            "SELECT key, max_by(end_ns - span_ns, end_ns), max(end_ns), max_by(reading, end_ns) "
+            f"FROM {samples} JOIN series USING (series) WHERE NOT isnan(reading) GROUP BY key"
+        ).fetchall()
+        return {key: (start_ns, end_ns, reading) for key, start_ns, end_ns, reading in rows}
+
+    def mask(self, entity: Entity, from_ns: int, to_ns: int, reason: str) -> None:
+        """Leave [from_ns, to_ns) of an entity out of the baselines that respect masks."""
+        with self._transaction():
+            place = [entity.cluster, entity.namespace, entity.workload, entity.process]
+            self._con.execute("INSERT INTO masks VALUES (?, ?, ?, ?, ?, ?, ?)", [*place, from_ns, to_ns, reason])
+
     def finish(self, origin: int, counts: Counts, dropped: Counter[str]) -> None:
         """Note beside an origin what became of its points."""
         report = {
@@ -120,6 +135,23 @@ class Store:
         }
         with self._transaction():
             self._con.execute("UPDATE provenance SET counts = ? WHERE origin = ?", [json.dumps(report), origin])
+
+    def ask(self, sql: str) -> list[tuple[object, ...]]:
+        """Rows of a question this room asks about its own tables (`check`, tests); nothing outside it speaks SQL."""
+        return self._con.execute(sql).fetchall()
+
+    @property
+    def segments(self) -> tuple[int, ...]:
+        """The segments of samples there are, oldest first."""
+        return self._segments.known
+
+    def totals(self) -> dict[int, float]:
+        """The sum of all stored values of each series, by its key: what a sender's ledger is compared with."""
+        samples = self._segments.between(*self._everything())
+        rows = self._con.execute(
+            f"SELECT key, sum(value) FROM {samples} JOIN series USING (series) WHERE NOT isnan(value) GROUP BY key"
+        ).fetchall()
+        return dict(rows)
 
     @property
     def dirty_hours(self) -> int:
@@ -146,6 +178,10 @@ class Store:
         bound = max((row[0] for row in rows), default=0) if last_hour is None else last_hour // 24
         waiting = {hour // 24 for hour in self._dirty}
         return sorted(day for (day,) in rows if day < bound and day not in waiting)
+
+    def retain(self, now_ns: int, policy: retention.Retention) -> Counter[str]:
+        """Drop what `policy` no longer keeps at `now_ns`; how many rows of each table, and of each over the budget."""
+        return retention.apply(self._con, self._segments, now_ns, policy)
 
     def _everything(self) -> tuple[int, int]:
         known = self._segments.known

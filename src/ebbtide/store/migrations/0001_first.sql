@@ -18,7 +18,7 @@ CREATE TABLE dirty_hours (hour INTEGER NOT NULL);
 CREATE TABLE closed_days (day INTEGER NOT NULL);
 
 -- Which minutes of an hour a cluster's agents were heard in (bit i: minute i), by heartbeats and by samples,
--- and the source's own interval: the median span of its samples, snapped, at least 10 s.
+-- and the source's own interval: the median span of its samples, snapped, at least 10 s; 0 where no sample ends.
 CREATE TABLE coverage (cluster VARCHAR NOT NULL, hour INTEGER NOT NULL, heartbeats BIGINT NOT NULL,
                        samples BIGINT NOT NULL, interval_s INTEGER NOT NULL);
 

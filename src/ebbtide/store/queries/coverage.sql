@@ -1,5 +1,6 @@
 -- The minutes of each hour a cluster was heard in, and its source's interval; {samples}: the samples to look at,
--- $from_hour <= hour < $to_hour: the hours to tell about. A span over an hour is a catch-up, not coverage.
+-- $from_hour <= hour < $to_hour: the hours to tell about. A span over an hour is a catch-up, not coverage. An hour in
+-- which no sample ends has no interval of its own (-1), even if a sample that ends later reaches into it.
 WITH heard AS (
     SELECT coalesce(s.cluster, r.cluster) AS cluster, x.end_ns, least(x.span_ns, 3600000000000) AS span_ns
     FROM {samples} x
@@ -19,6 +20,7 @@ spans AS (
     SELECT cluster, end_ns // 3600000000000 AS hour, quantile_disc(span_ns, 0.5) FILTER (span_ns > 0) AS span_ns
     FROM heard GROUP BY ALL
 )
-SELECT cluster, bits.hour::INTEGER AS hour, bits.samples, coalesce(spans.span_ns, 0) AS span_ns
-FROM bits LEFT JOIN spans USING (cluster, hour)
-WHERE bits.hour >= $from_hour AND bits.hour < $to_hour
+SELECT cluster, hour::INTEGER AS hour, coalesce(samples, 0) AS samples,
+       CASE WHEN spans.cluster IS NULL THEN -1 ELSE coalesce(span_ns, 0) END AS span_ns
+FROM bits FULL JOIN spans USING (cluster, hour)
+WHERE hour >= $from_hour AND hour < $to_hour

@@ -1,0 +1,114 @@
+"""What is kept for how long, and what is given up first when the disk budget is reached.
+
+The file never shrinks: dropped segments and deleted rows free blocks, which later data reuse, so the file stays at its
+high-water mark. That is why the budget is held on used blocks, before the file grows. Given up in this order, oldest
+first, until the use is below the budget: samples down to the last `Retention.samples_least_ns`, edges, hours, days.
+What is given up is counted and returned; nothing is dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import duckdb
+
+from ebbtide.series import DAY_NS, HOUR_NS
+from ebbtide.store.segments import SEGMENT_NS, Segments, table_of
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long each table reaches back; None keeps for ever. An offline store keeps what it was given."""
+
+    samples_ns: int | None = 26 * HOUR_NS
+    """Samples: evidence and corrections. 24 h of late data, and two hours to derive them in."""
+
+    samples_least_ns: int = 8 * HOUR_NS
+    """Samples the budget may not touch: the window under judgement and the hours still to derive."""
+
+    edges_ns: int | None = 35 * DAY_NS
+    """Who talked to whom by hour: what a new destination is judged by. The 30-day baseline and some slack."""
+
+    hours_ns: int | None = 35 * DAY_NS
+    """Hourly summaries: the 30-day baseline and some slack."""
+
+    days_ns: int | None = 100 * DAY_NS
+    """Daily summaries: the 90-day records of the default detector and some slack."""
+
+    disk_budget_bytes: int | None = None
+    """The most bytes of the file that may be in use."""
+
+
+def apply(con: duckdb.DuckDBPyConnection, segments: Segments, now_ns: int, policy: Retention) -> Counter[str]:
+    """Drop what is too old, then what the budget has no room for; rows dropped by table. Its own transactions."""
+    dropped: Counter[str] = Counter()
+    for table, age_ns, unit_ns in _aged(policy):
+        if age_ns is not None:
+            dropped[table] += _delete_before(con, table, (now_ns - age_ns) // unit_ns)
+    if policy.samples_ns is not None:
+        for segment in segments.known:
+            if (segment + 1) * SEGMENT_NS <= now_ns - policy.samples_ns:
+                dropped["samples"] += _drop(con, segments, segment)
+    if policy.disk_budget_bytes is not None:
+        dropped += _make_room(con, segments, now_ns, policy, policy.disk_budget_bytes)
+    return +dropped
+
+
+def used_bytes(con: duckdb.DuckDBPyConnection) -> int:
+    """Bytes of the file that hold data, after a checkpoint."""
+    con.execute("CHECKPOINT")
+    sizes = con.execute("SELECT block_size, used_blocks FROM pragma_database_size()").fetchall()
+    return int(sum(block * used for block, used in sizes))
+
+
+def _aged(policy: Retention) -> tuple[tuple[str, int | None, int], ...]:
+    return (
+        ("edges", policy.edges_ns, HOUR_NS),
+        ("hours", policy.hours_ns, HOUR_NS),
+        ("days", policy.days_ns, DAY_NS),
+        ("coverage", policy.hours_ns, HOUR_NS),
+    )
+
+
+def _make_room(
+    con: duckdb.DuckDBPyConnection, segments: Segments, now_ns: int, policy: Retention, budget: int
+) -> Counter[str]:
+    dropped: Counter[str] = Counter()
+    for table, give_up in _oldest_first(con, segments, now_ns, policy):
+        if used_bytes(con) <= budget:
+            break
+        dropped[f"{table}_over_budget"] += give_up()
+    return dropped
+
+
+def _oldest_first(
+    con: duckdb.DuckDBPyConnection, segments: Segments, now_ns: int, policy: Retention
+) -> Iterator[tuple[str, Callable[[], int]]]:
+    """What could be given up, piece by piece, in the documented order; the last day of summaries always stays."""
+    for segment in segments.known:
+        if (segment + 1) * SEGMENT_NS <= now_ns - policy.samples_least_ns:
+            yield "samples", partial(_drop, con, segments, segment)
+    for table, unit_ns in (("edges", HOUR_NS), ("hours", HOUR_NS), ("days", DAY_NS)):
+        day, last = DAY_NS // unit_ns, now_ns // unit_ns
+        oldest = con.execute(f"SELECT min({_column(table)}) FROM {table}").fetchall()[0][0]
+        for bound in range((last if oldest is None else oldest) + day, last, day):
+            yield table, partial(_delete_before, con, table, bound)
+
+
+def _column(table: str) -> str:
+    return "day" if table == "days" else "hour"
+
+
+def _delete_before(con: duckdb.DuckDBPyConnection, table: str, bound: int) -> int:
+    return int(con.execute(f"DELETE FROM {table} WHERE {_column(table)} < ?", [bound]).fetchall()[0][0])
+
+
+def _drop(con: duckdb.DuckDBPyConnection, segments: Segments, segment: int) -> int:
+    rows = con.execute(f"SELECT count(*) FROM {table_of(segment)}").fetchall()[0][0]
+    con.execute("BEGIN")
+    segments.drop(con, segment)
+    con.execute("COMMIT")
+    return int(rows)
