@@ -156,7 +156,6 @@ def test_bucket_moments_are_of_the_sum_over_destinations_at_the_sources_interval
     points = [Point(tick * 30, v, to=to, span_s=30) for (tick, to), v in raw.items()]
 
     with store_with(points) as store:
-        store.reading.intervals_s(10**18)
         moments = store.reading.moments(each(store), ("tcp.bytes",), 0, to_s * SECOND_NS, of="buckets", is_masked=False)
 
     sums: Counter[int] = Counter()

@@ -16,7 +16,7 @@ import pyarrow as pa
 from ebbtide.baseline.moments import Moments, merge_rows
 from ebbtide.series import HOUR_NS, Entity, Int32, Int64, Window
 from ebbtide.store.identity import Identity
-from ebbtide.store.rollup import moment_columns, moments_of
+from ebbtide.store.rollup import moment_columns, moments_of, snap_interval_s
 from ebbtide.store.segments import SEGMENT_NS, Segments
 
 _ROWS_AT_ONCE = 500_000
@@ -69,12 +69,24 @@ class Reading:
         return np.asarray(found["sender"], np.int32)
 
     def intervals_s(self, at_ns: int) -> dict[str, int]:
-        """The interval of each cluster's source as known at an instant, from the last full hour it was heard in."""
-        rows = self._con.execute(
+        """The interval of each cluster's source as known at an instant: of the last full hour it was heard in.
+
+        A cluster first heard of in the running hour has the interval of what it sent so far.
+        """
+        full = self._con.execute(
             "SELECT cluster, max_by(interval_s, hour) FROM coverage WHERE hour < ? AND interval_s > 0 GROUP BY cluster",
             [at_ns // HOUR_NS],
         ).fetchall()
-        return {cluster: int(interval) for cluster, interval in rows}
+        new = {entity.cluster for entity in self._identity.entities} - {cluster for cluster, _ in full}
+        if not new:
+            return dict(full)
+        samples = self._segments.between(at_ns // HOUR_NS * HOUR_NS, max(at_ns, 1))
+        running = self._con.execute(
+            f"SELECT cluster, quantile_disc(span_ns, 0.5) FROM {samples} JOIN entities ON entity = sender "
+            "WHERE span_ns > 0 AND list_contains(?, cluster) GROUP BY cluster",
+            [sorted(new)],
+        ).fetchall()
+        return dict(full) | {cluster: snap_interval_s(span_ns) for cluster, span_ns in running}
 
     def window(self, grouping: Grouping, metrics: tuple[str, ...], from_ns: int, to_ns: int, bucket_ns: int) -> Window:
         """What the grouping sent with ends in [from_ns, to_ns), on the grid of `bucket_ns` since the epoch."""

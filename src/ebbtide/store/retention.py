@@ -1,9 +1,10 @@
 """What is kept for how long, and what is given up first when the disk budget is reached.
 
 The file never shrinks: dropped segments and deleted rows free blocks, which later data reuse, so the file stays at its
-high-water mark. That is why the budget is held on used blocks, before the file grows. Given up in this order, oldest
-first, until the use is below the budget: samples down to the last `Retention.samples_least_ns`, edges, hours, days.
-What is given up is counted and returned; nothing is dropped in silence.
+high-water mark. That is why the budget is held on used blocks, with a reserve for what a checkpoint rewrites before it
+frees the old blocks. The write-ahead log beside the file (up to 16 MiB between checkpoints) comes on top. Given up in
+this order, oldest first, until there is room: samples down to the last `Retention.samples_least_ns`, edges, hours,
+days. What is given up is counted and returned; nothing is dropped in silence.
 """
 
 from __future__ import annotations
@@ -15,8 +16,15 @@ from functools import partial
 
 import duckdb
 
+from ebbtide.errors import ConfigError
 from ebbtide.series import DAY_NS, HOUR_NS
 from ebbtide.store.segments import SEGMENT_NS, Segments, table_of
+
+#: What stays free of the disk budget: a quarter, at least 16 MiB.
+RESERVE_SHARE = 0.25
+RESERVE_LEAST_BYTES = 16 << 20
+#: A smaller budget would hold little but the reserve.
+BUDGET_LEAST_BYTES = 2 * RESERVE_LEAST_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,14 @@ class Retention:
     """Daily summaries: the 90-day records of the default detector and some slack."""
 
     disk_budget_bytes: int | None = None
-    """The most bytes of the file that may be in use."""
+    """The most bytes the file may have, at least `BUDGET_LEAST_BYTES`; None: no bound."""
+
+    def __post_init__(self) -> None:
+        if self.disk_budget_bytes is not None and self.disk_budget_bytes < BUDGET_LEAST_BYTES:
+            raise ConfigError(
+                f"a disk budget of {self.disk_budget_bytes} bytes is too small",
+                hint=f"give at least {BUDGET_LEAST_BYTES >> 20} MiB",
+            )
 
 
 def apply(con: duckdb.DuckDBPyConnection, segments: Segments, now_ns: int, policy: Retention) -> Counter[str]:
@@ -76,9 +91,10 @@ def _aged(policy: Retention) -> tuple[tuple[str, int | None, int], ...]:
 def _make_room(
     con: duckdb.DuckDBPyConnection, segments: Segments, now_ns: int, policy: Retention, budget: int
 ) -> Counter[str]:
+    room = budget - max(RESERVE_SHARE * budget, RESERVE_LEAST_BYTES)
     dropped: Counter[str] = Counter()
     for table, give_up in _oldest_first(con, segments, now_ns, policy):
-        if used_bytes(con) <= budget:
+        if used_bytes(con) <= room:
             break
         dropped[f"{table}_over_budget"] += give_up()
     return dropped

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from build import Point, batch_of
+from ebbtide.errors import ConfigError
+from ebbtide.series import DAY_NS, HOUR_NS, SECOND_NS, Batch
+from ebbtide.store.check import check
+from ebbtide.store.retention import Retention
+from ebbtide.store.store import Store
+
+MIB = 1 << 20
+SERIES = batch_of([Point(1, 1, to=f"d{at}", label=str(at % 7)) for at in range(400)]).series
+
+
+def an_hour(hour: int) -> Batch:
+    """60 samples of each of 400 series, all different, so that they compress badly."""
+    rng = np.random.default_rng(hour)
+    ref = np.tile(np.arange(len(SERIES), dtype=np.int32), 60)
+    end = hour * HOUR_NS + (np.repeat(np.arange(60), len(SERIES)) + 1) * 60 * SECOND_NS
+    value = rng.lognormal(9, 2, len(ref))
+    return Batch(SERIES, ref, end - 60 * SECOND_NS, end, value, np.full(len(ref), np.nan))
+
+
+def run(store: Store, policy: Retention, hours: int) -> tuple[list[int], dict[str, int]]:
+    """The file's size after each hour, and everything that was dropped."""
+    origin = store.begin("live", "test")
+    sizes, dropped = [], {}
+    for hour in range(hours):
+        store.append(an_hour(hour), origin)
+        store.roll_up((hour + 1) * HOUR_NS)
+        for what, rows in store.retain((hour + 1) * HOUR_NS, policy).items():
+            dropped[what] = dropped.get(what, 0) + rows
+        assert store.path is not None
+        sizes.append(Path(store.path).stat().st_size)
+    return sizes, dropped
+
+
+def test_the_file_stays_within_its_budget_for_forty_days(tmp_path):
+    policy = Retention(disk_budget_bytes=32 * MIB, samples_ns=5 * DAY_NS)
+    with Store.open(tmp_path / "e.duckdb") as store:
+        sizes, dropped = run(store, policy, 40 * 24)
+
+        assert max(sizes) <= 32 * MIB
+        assert dropped["samples_over_budget"] > 30 * 24 * len(SERIES) * 60
+        assert store.ask("SELECT count(DISTINCT hour) FROM hours")[0][0] >= 30 * 24
+        assert check(store) == []
+
+
+def test_over_the_budget_samples_go_first_and_the_last_eight_hours_stay(tmp_path, monkeypatch):
+    with Store.open(tmp_path / "e.duckdb") as store:
+        run(store, Retention(), 26)
+        monkeypatch.setattr("ebbtide.store.retention.RESERVE_LEAST_BYTES", 31 * MIB)
+        dropped = store.retain(26 * HOUR_NS, Retention(disk_budget_bytes=32 * MIB))
+
+        first, last = store.reading.span()
+        assert list(dropped) == ["samples_over_budget", "edges_over_budget", "hours_over_budget"]
+        assert 8 * HOUR_NS <= last - first + 60 * SECOND_NS < 14 * HOUR_NS
+
+
+def test_what_is_too_old_goes_and_the_rest_stays(tmp_path):
+    policy = Retention(samples_ns=12 * HOUR_NS, hours_ns=DAY_NS, edges_ns=DAY_NS, days_ns=2 * DAY_NS)
+    with Store.open(tmp_path / "e.duckdb") as store:
+        run(store, policy, 72)
+
+        assert store.reading.span()[0] > 54 * HOUR_NS
+        assert store.ask("SELECT min(hour), max(hour) FROM hours") == [(48, 71)]
+        assert store.ask("SELECT min(day), max(day) FROM days") == [(1, 2)]
+
+
+def test_without_a_policy_nothing_is_dropped(tmp_path):
+    everything = Retention(samples_ns=None, hours_ns=None, edges_ns=None, days_ns=None)
+    with Store.open(tmp_path / "e.duckdb") as store:
+        _, dropped = run(store, everything, 40)
+
+        assert dropped == {}
+
+
+def test_a_budget_without_room_is_refused():
+    with pytest.raises(ConfigError, match="too small"):
+        Retention(disk_budget_bytes=MIB)
