@@ -6,6 +6,7 @@ grouping the caller passes: one shard of entities at a time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,8 +19,6 @@ from ebbtide.series import HOUR_NS, Entity, Int32, Int64, Window
 from ebbtide.store.identity import Identity
 from ebbtide.store.rollup import moment_columns, moments_of, snap_interval_s
 from ebbtide.store.segments import SEGMENT_NS, Segments
-
-_ROWS_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,22 +91,21 @@ class Reading:
         """What the grouping sent with ends in [from_ns, to_ns), on the grid of `bucket_ns` since the epoch."""
         start = from_ns // bucket_ns * bucket_ns
         shape = (len(grouping), len(metrics), max(0, -(-(to_ns - start) // bucket_ns)))
-        total, points = np.zeros(shape), np.zeros(shape, np.int32)
-        flat_total, flat_points = total.reshape(-1), points.reshape(-1)
+        size = math.prod(shape)
         metric_at = self._metric_positions(metrics)
         low, high, group_at = grouping.lookup()
         samples = self._segments.between(from_ns, to_ns)
-        reader = self._con.sql(
+        rows = self._con.sql(
             f"SELECT sender, metric, (end_ns - {start}) // {bucket_ns} AS bucket, value FROM {samples} "
             f"WHERE sender BETWEEN {low} AND {high} AND NOT isnan(value)"
-        ).to_arrow_reader(_ROWS_AT_ONCE)
-        for rows in reader:
-            group = group_at[rows.column(0).to_numpy() - low]
-            metric = metric_at[rows.column(1).to_numpy()]
-            at = (group * shape[1] + metric) * shape[2] + rows.column(2).to_numpy()
-            wanted = (group >= 0) & (metric >= 0)
-            np.add.at(flat_total, at[wanted], rows.column(3).to_numpy()[wanted])
-            np.add.at(flat_points, at[wanted], 1)
+        ).to_arrow_table()
+        sender, metric, bucket, value = (column.to_numpy() for column in rows.columns)
+        group, place = group_at[sender - low], metric_at[metric]
+        at = (group * shape[1] + place) * shape[2] + bucket
+        if (unwanted := (group < 0) | (place < 0)).any():
+            at, value = at[~unwanted], value[~unwanted]
+        total = np.bincount(at, value, size).reshape(shape)
+        points = np.bincount(at, minlength=size).astype(np.int32).reshape(shape)
         return Window(grouping.labels, metrics, start, bucket_ns, total, points)
 
     def moments(
