@@ -39,7 +39,9 @@ def otlp(points: list[Raw]) -> bytes:
             "asDouble": p.value,
             "attributes": [{"key": k, "value": {"stringValue": v}} for k, v in attributes.items() if v is not None],
         }
-        metrics.append({"name": p.metric, "sum": {"aggregationTemporality": 1, "isMonotonic": True, "dataPoints": [point]}})
+        metrics.append(
+            {"name": p.metric, "sum": {"aggregationTemporality": 1, "isMonotonic": True, "dataPoints": [point]}}
+        )
     return json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}).encode()
 
 
