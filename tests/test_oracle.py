@@ -6,16 +6,17 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from upstream_oracle import DAY_S, HOUR_S, Raw, rows
 
 from ebbtide.decode.preset import load_preset
 from ebbtide.decode.session import Session
-from ebbtide.detect.catalogue import load_catalogue
+from ebbtide.detect.catalogue import load
 from ebbtide.engine import evaluate
+from ebbtide.registry import DETECTORS
 from ebbtide.series import SECOND_NS
 from ebbtide.store.store import Store
+from upstream_oracle import DAY_S, HOUR_S, Raw, rows
 
-UPSTREAM = load_catalogue()["kubernetes_anomalous_outbound_network_activity_from_process"]
+UPSTREAM = load(DETECTORS).find("kubernetes_anomalous_outbound_network_activity_from_process")
 #: An aligned evaluation time far enough from the epoch for 30 days before it.
 NOON_S = 1_764_072_000
 
@@ -98,9 +99,15 @@ def histories(draw):
     old = st.integers(-30 * DAY_S - 2 * HOUR_S, -HOUR_S - 1)
     recent = st.integers(-HOUR_S // 10, 0).map(lambda tick: tick * 10 + now_s % 10)
     point = st.builds(
-        Raw, time_s=st.one_of(old, recent, recent).map(lambda t: now_s + t), metric=metrics, value=values,
-        cluster=clusters, workload=st.one_of(names, maybe), process=st.one_of(names, maybe), other=st.sampled_from("ab"),
-    )  # fmt: skip
+        Raw,
+        time_s=st.one_of(old, recent, recent).map(lambda t: now_s + t),
+        metric=metrics,
+        value=values,
+        cluster=clusters,
+        workload=st.one_of(names, maybe),
+        process=st.one_of(names, maybe),
+        other=st.sampled_from("ab"),
+    )
     points = draw(st.lists(point, max_size=60))
     burst = draw(st.lists(st.builds(Raw, time_s=recent.map(lambda t: now_s + t), metric=metrics,
                                     value=st.sampled_from([7.0, 50.0, 1e6]), cluster=st.just("eu"),

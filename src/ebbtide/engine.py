@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ebbtide.detect.detection import Detection, Key, project
+from ebbtide.detect.detection import AnyDetector, Detection, Detectors, Key, project
 from ebbtide.detect.detector import Anomalies, Baseline
-from ebbtide.finding.assemble import assemble
+from ebbtide.finding.assemble import Context, findings
+from ebbtide.finding.evidence import DestinationShare
 from ebbtide.finding.finding import Finding
-from ebbtide.series import HOUR_NS, SECOND_NS, Entity, Int64, Window
+from ebbtide.registry import DETECTORS
+from ebbtide.series import HOUR_NS, SECOND_NS, Endpoint, Entity, Int64, Window
+from ebbtide.store.contacts import Contact, Span
 from ebbtide.store.reading import Grouping
 from ebbtide.store.store import Store
 
@@ -63,17 +66,18 @@ class Judged:
     anomalies: Anomalies
 
 
-def evaluate(store: Store, detection: Detection, now_ns: int, *, shard_entities: int = SHARD) -> Evaluation:
+def evaluate(
+    store: Store, detection: Detection, now_ns: int, *, detectors: Detectors = DETECTORS, shard_entities: int = SHARD
+) -> Evaluation:
     """Everything `detection` has to say at `now_ns`, from what the store holds and nothing later.
 
-    The caller has rolled the store up. Raises nothing for an empty store: zero entities is an answer.
+    The caller has rolled the store up. An empty store is legal: zero entities is an answer.
     """
     result = Evaluation(detection.id, now_ns)
-    for judged in judge(store, detection, now_ns, result, shard_entities=shard_entities):
-        fired = np.flatnonzero(judged.anomalies.fired)
-        if len(fired):
-            context = _context(store, judged, fired)
-            result.findings += assemble(
+    for judged in judge(store, detection, now_ns, result, detectors[detection.detector], shard_entities):
+        if judged.anomalies.fired.any():
+            context = _context(store, judged)
+            result.findings += findings(
                 detection, judged.window, judged.baseline, judged.anomalies, now_ns=now_ns, context=context
             )
     result.findings.sort(key=lambda finding: (finding.opened_ns, finding.entity))
@@ -81,10 +85,14 @@ def evaluate(store: Store, detection: Detection, now_ns: int, *, shard_entities:
 
 
 def judge(
-    store: Store, detection: Detection, now_ns: int, result: Evaluation, *, shard_entities: int = SHARD
+    store: Store,
+    detection: Detection,
+    now_ns: int,
+    result: Evaluation,
+    detector: AnyDetector,
+    shard_entities: int = SHARD,
 ) -> Iterator[Judged]:
     """Run the detector over every shard; `result` gains the counts."""
-    detector = DETECTORS[detection.detector]
     options = detection.options_for(detector)
     to_ns = now_ns - detection.lag_ns
     metrics = detection.selects(store.identity.metrics)
@@ -172,3 +180,46 @@ def _grouping(rows: list[tuple[Entity, list[int]]]) -> Grouping:
     group = np.repeat(np.arange(len(rows)), [len(numbers) for _, numbers in rows])
     order = np.argsort(numbers, kind="stable")
     return Grouping(numbers[order], group[order], tuple(label for label, _ in rows))
+
+
+def _context(store: Store, judged: Judged) -> Context:
+    """Where the entities that fired sent it, and what an hour of theirs usually is."""
+    anomalies, window, group = judged.anomalies, judged.window, judged.shard.window.group
+    fired = np.flatnonzero(anomalies.fired)
+    members = np.isin(group, fired)
+    numbers, rows = judged.shard.window.numbers[members], group[members]
+    label_of = {number: window.entities[row] for number, row in zip(numbers.tolist(), rows.tolist(), strict=True)}
+    spans = {}
+    for row in fired.tolist():
+        hits = anomalies.bucket_ns[anomalies.entity == row]
+        spans[row] = int(hits.min()), int(hits.max()) + window.bucket_ns
+    contacts = store.contacts.of(
+        [Span(number, *spans[row]) for number, row in zip(numbers.tolist(), rows.tolist(), strict=True)], ".bytes"
+    )
+    usual: dict[Entity, dict[str, float]] = {}
+    hours = store.contacts.usual_hours(numbers, judged.baseline.from_ns, judged.baseline.to_ns)
+    for (number, metric), sent in hours.items():
+        of_label = usual.setdefault(label_of[number], {})
+        of_label[metric] = of_label.get(metric, 0.0) + sent
+    units = store.contacts.units()
+    return Context(_destinations(contacts, label_of), usual, unit=units.pop() if len(units) == 1 else "")
+
+
+def _destinations(contacts: list[Contact], label_of: dict[int, Entity]) -> dict[Entity, tuple[DestinationShare, ...]]:
+    """For each row of the window its destinations, each once, the largest first."""
+    sent: dict[Entity, dict[Endpoint, float]] = {}
+    seen: dict[tuple[Entity, Endpoint], int] = {}
+    for contact in contacts:
+        label, place = label_of[contact.entity], contact.destination
+        places = sent.setdefault(label, {})
+        places[place] = places.get(place, 0.0) + contact.sent
+        if contact.first_seen_ns is not None:
+            seen[label, place] = min(seen.get((label, place), contact.first_seen_ns), contact.first_seen_ns)
+    shares = {}
+    for label, places in sent.items():
+        total = sum(places.values())
+        shares[label] = tuple(
+            DestinationShare(place, value, value / total if total else 0.0, seen.get((label, place)))
+            for place, value in sorted(places.items(), key=lambda item: (-item[1], item[0]))
+        )
+    return shares

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from build import NAN, NGINX, Point, batch_of
 from ebbtide.errors import DataError, NoDataError, StoreInUseError
 from ebbtide.series import DAY_NS, HOUR_NS, SECOND_NS, Endpoint, EndpointClass, Entity, Heartbeat
+from ebbtide.store.contacts import Span
 from ebbtide.store.reading import Grouping
 from ebbtide.store.store import Store
 
@@ -196,7 +197,7 @@ def test_contacts_say_how_much_and_since_when():
     points = [Point(100, 1, to="old"), Point(5 * HOUR_S, 2, to="old"), Point(5 * HOUR_S, 40, to="new")]
 
     with store_with(points) as store:
-        contacts = store.contacts.of(np.array([0], np.int32), ".bytes", 5 * HOUR_NS, 6 * HOUR_NS)
+        contacts = store.contacts.of([Span(0, 5 * HOUR_NS, 6 * HOUR_NS)], ".bytes")
 
     assert [(c.destination.workload, c.sent, c.first_seen_ns) for c in contacts] == [("new", 40, None), ("old", 2, 0)]
     assert contacts[0].destination == Endpoint("", "", "new", "", EndpointClass.EXTERNAL)

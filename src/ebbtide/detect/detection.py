@@ -190,6 +190,10 @@ class Detection(_Part):
     by: tuple[Key, ...] = Field(min_length=1)
     """What makes one row of the window; the columns left out are pooled and empty in the finding's entity."""
 
+    requires: tuple[Key, ...] = ("workload",)
+    """Columns a sender must have to be judged; the others may be missing, and then are "". A missing column of the
+    analytic this succeeds drops the row."""
+
     every_ns: Duration = Field(alias="every", gt=0)
     """Time between evaluations."""
 

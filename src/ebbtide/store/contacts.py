@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from ebbtide.series import HOUR_NS, Endpoint, Float64, Int32, Int64
 from ebbtide.store.connection import query
@@ -14,8 +16,17 @@ from ebbtide.store.segments import Segments
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A time of one entity: [from_ns, to_ns)."""
+
+    entity: int
+    from_ns: int
+    to_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
-    """What one entity sent to one destination in a window; `first_seen_ns` is None when it never did so before."""
+    """What one entity sent to one destination in its span; `first_seen_ns` is None when it never did so before."""
 
     entity: int
     destination: Endpoint
@@ -24,43 +35,46 @@ class Contact:
 
 
 class Contacts:
-    """Reads edges and hours for a few entities at a time."""
+    """Reads edges and hours for the few entities a finding is about."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: Segments) -> None:
         self._con = con
         self._identity = identity
         self._segments = segments
 
-    def of(self, numbers: Int32, metric_suffix: str, from_ns: int, to_ns: int) -> list[Contact]:
-        """What these entities sent to whom in [from_ns, to_ns), largest first; sums over metrics with this suffix."""
-        if not len(numbers):
+    def of(self, spans: Sequence[Span], metric_suffix: str) -> list[Contact]:
+        """What each entity sent to whom in its span, largest first; sums over the metrics with this suffix."""
+        if not spans:
             return []
-        few = ", ".join(map(str, numbers.tolist()))
-        samples = self._segments.between(from_ns, to_ns)
-        sql = query("contacts").replace("{samples}", samples).replace("{few}", few)
-        rows = self._con.execute(sql, {"suffix": metric_suffix, "hour": from_ns // HOUR_NS}).fetchall()
+        samples = self._segments.between(min(one.from_ns for one in spans), max(one.to_ns for one in spans))
+        table = {
+            "entity": pa.array([one.entity for one in spans], pa.int32()),
+            "from_ns": pa.array([one.from_ns for one in spans], pa.int64()),
+            "to_ns": pa.array([one.to_ns for one in spans], pa.int64()),
+        }
+        self._con.register("spans", pa.table(table))
+        try:
+            sql = query("contacts").replace("{samples}", samples)
+            rows = self._con.execute(sql, {"suffix": metric_suffix}).fetchall()
+        finally:
+            self._con.unregister("spans")
         endpoints = self._identity.endpoints
         return [
             Contact(sender, endpoints[endpoint], value, None if hour is None else hour * HOUR_NS)
             for sender, endpoint, value, hour in rows
         ]
 
-    def usual_hour(self, numbers: Int32, metric: str, from_ns: int, to_ns: int) -> dict[int, float]:
-        """The mean of what each entity sent in an hour in which it sent anything, over full hours in the range."""
-        at = self._identity.find_metric(metric)
-        if at is None or not len(numbers):
+    def usual_hours(self, numbers: Int32, from_ns: int, to_ns: int) -> dict[tuple[int, str], float]:
+        """By entity and metric, the mean of what was sent in an hour in which anything was, over full hours."""
+        if not len(numbers):
             return {}
         few = ", ".join(map(str, numbers.tolist()))
         rows = self._con.execute(
-            f"SELECT entity, avg(sent) FROM hours WHERE metric = ? AND hour >= ? AND hour < ? AND points > 0 "
-            f"AND entity IN ({few}) GROUP BY entity",
-            [at, from_ns // HOUR_NS, to_ns // HOUR_NS],
+            "SELECT entity, metrics.name, avg(sent) FROM hours JOIN metrics USING (metric) "
+            f"WHERE hour >= ? AND hour < ? AND points > 0 AND entity IN ({few}) GROUP BY ALL",
+            [from_ns // HOUR_NS, to_ns // HOUR_NS],
         ).fetchall()
-        return {entity: float(sent) for entity, sent in rows}
-
-    def units(self) -> dict[str, str]:
-        """The unit of each import that does not carry the metric's own, by its name."""
-        return dict(self._con.execute("SELECT name, unit FROM provenance WHERE unit != ''").fetchall())
+        return {(entity, metric): float(sent) for entity, metric, sent in rows}
 
     def history(self, number: int, metric: str, from_ns: int, to_ns: int) -> tuple[Int64, Float64, Float64]:
         """Start of each hour (ns), sent and received of one entity, over full hours in the range."""
@@ -72,3 +86,7 @@ class Contacts:
         ).fetchnumpy()
         hour = np.asarray(found["hour"], np.int64)
         return hour * HOUR_NS, np.asarray(found["sent"], np.float64), np.asarray(found["received"], np.float64)
+
+    def units(self) -> set[str]:
+        """The units of what was imported; "" is the metric's own."""
+        return {row[0] for row in self._con.execute("SELECT DISTINCT unit FROM provenance").fetchall()}

@@ -104,9 +104,9 @@ class Reading:
         at = (group * shape[1] + place) * shape[2] + bucket
         if (unwanted := (group < 0) | (place < 0)).any():
             at, value = at[~unwanted], value[~unwanted]
-        total = np.bincount(at, value, size).reshape(shape)
+        total = np.bincount(at, value.astype(np.float64, copy=False), size).reshape(shape)
         points = np.bincount(at, minlength=size).astype(np.int32).reshape(shape)
-        return Window(grouping.labels, metrics, start, bucket_ns, total, points)
+        return Window(grouping.labels, metrics, start, bucket_ns, np.asarray(total, np.float64), points)
 
     def moments(
         self, grouping: Grouping, metrics: tuple[str, ...], from_ns: int, to_ns: int, *, of: str, is_masked: bool
