@@ -148,6 +148,12 @@ def test_what_is_no_detection_is_refused() -> None:
     assert "alias" in mistakes("a: &a [1]\nb: [*a,*a]")[0][1]
 
 
+def test_very_many_mistakes_are_counted() -> None:
+    found = mistakes(MINE + "\n".join(f"key{i}: 1" for i in range(200)))
+    assert len(found) == 51
+    assert found[-1][1] == "and 150 more mistakes"
+
+
 def test_ids_and_uuids_do_not_clash() -> None:
     upstream = next(file for file in shipped() if file.name.startswith(UPSTREAM))
     mine, twin = SourceFile("mine.yaml", MINE), SourceFile("twin.yaml", MINE)

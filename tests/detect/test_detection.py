@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -94,6 +94,7 @@ def test_the_bucket_of_a_source_is_at_least_ten_seconds() -> None:
     assert make().bucket_of(30 * 10**9) == 10 * 10**9
 
 
+@settings(deadline=None)
 @given(st.sets(st.sampled_from(["cluster", "namespace", "workload", "process"])))
 def test_projecting_twice_changes_nothing(by: set[str]) -> None:
     once = project(Entity("a", "b", "c", "d"), by)  # type: ignore[arg-type]

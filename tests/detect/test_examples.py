@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebbtide.detect.catalogue import load
@@ -22,6 +22,7 @@ def test_what_is_no_value_is_refused(text: object) -> None:
         parse_buckets(text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 10**6), max_size=4), min_size=1, max_size=20))
 def test_what_is_written_is_read(buckets: list[list[int]]) -> None:
     text = ", ".join("+".join(map(str, bucket)) or "-" for bucket in buckets)

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 from finding_samples import NGINX, NOON_NS, sample
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebbtide.errors import ConfigError
@@ -131,6 +131,7 @@ def test_a_misspelt_field_is_answered_with_the_nearest() -> None:
     assert (caught.value.where, caught.value.hint) == ("filters.yaml:3:2", "did you mean `namespace`?")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40), st.sampled_from(sorted(FIELDS)))
 def test_any_value_survives_being_written(value: str, field: str) -> None:
     matcher = Matcher(field, "=", value)
@@ -143,6 +144,7 @@ def test_a_pattern_survives_being_written(pattern: str) -> None:
     assert parse_matchers(matchers_text([matcher])) == (matcher,)
 
 
+@settings(deadline=None)
 @given(st.text('{}"=!~,\\ abnamespace', max_size=40))
 def test_no_text_escapes_as_another_error(text: str) -> None:
     try:
@@ -151,6 +153,7 @@ def test_no_text_escapes_as_another_error(text: str) -> None:
         assert error.where.startswith("filter")
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["shop", "x", ""]),
     st.sampled_from(["shop", "x", "sh.*", ""]),

@@ -2,7 +2,7 @@ import random
 import uuid
 
 from finding_samples import CORRECTED, NGINX, NOON_NS, UPSTREAM, find, sample
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebbtide.finding.finding import uid_of
@@ -18,6 +18,7 @@ def test_the_uid_is_a_uuid5_of_the_detections_uuid() -> None:
     assert uid == str(uuid.uuid5(CORRECTED.uuid, parts % NOON_NS))
 
 
+@settings(deadline=None)
 @given(ENTITIES, ENTITIES, st.integers(0, 2**62), st.integers(0, 2**62))
 def test_the_same_matter_has_one_uid_and_others_have_others(a: Entity, b: Entity, s: int, t: int) -> None:
     is_same = (a, s) == (b, t)

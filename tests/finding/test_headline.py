@@ -2,7 +2,7 @@ import dataclasses
 import unicodedata
 
 from finding_samples import CORRECTED, NEIGHBOUR, NGINX, NOON_NS, STRANGER, find, sample
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebbtide.finding.assemble import Context
@@ -78,6 +78,7 @@ def test_names_of_what_is_not_known() -> None:
     assert subject(Entity("c", "", "", "sh")) == "sh in an unknown workload"
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(), max_size=300), st.text(st.characters(), max_size=300))
 def test_hostile_names_cannot_leave_the_line(process: str, place: str) -> None:
     entity = Entity("prod", place, "w", process)

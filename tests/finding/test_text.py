@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebbtide.finding.text import (
@@ -35,6 +35,7 @@ def test_hostile_text_becomes_one_harmless_line(text: str, line: str) -> None:
     assert one_line(text) == line
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(), max_size=600), st.integers(2, 120))
 def test_a_line_is_bounded_and_has_no_controls(text: str, longest: int) -> None:
     line = one_line(text, longest)
@@ -52,6 +53,7 @@ def test_numbers_for_people() -> None:
     assert duration_text(0) == "0 s"
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**62), 2**62))
 def test_instants_survive_to_the_nanosecond(instant_ns: int) -> None:
     assert parse_rfc3339(rfc3339(instant_ns)) == instant_ns

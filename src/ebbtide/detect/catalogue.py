@@ -23,6 +23,8 @@ from ebbtide.errors import ConfigError, NotFoundError, Problem
 LARGEST_FILE_BYTES = 128 * 1024
 #: Nested deeper than this is no detection (the shipped ones need 4).
 DEEPEST = 16
+#: So many mistakes of one file are told, the rest is counted.
+MOST_PROBLEMS = 50
 
 YamlPath = tuple[str | int, ...]
 
@@ -119,6 +121,9 @@ def parse(file: SourceFile, detectors: Detectors) -> tuple[Detection | None, lis
     if detection is not None:
         detection, wrong = _complete(detection, detectors, file.name, lines)
         problems += wrong
+    left_out = len(problems) - MOST_PROBLEMS
+    if left_out > 0:
+        problems = [*problems[:MOST_PROBLEMS], Problem(file.name, f"and {left_out} more mistakes")]
     return (None if problems else detection), problems
 
 
