@@ -16,7 +16,7 @@ from ebbtide.series import SECOND_NS
 from ebbtide.store.store import Store
 from upstream_oracle import DAY_S, HOUR_S, Raw, rows
 
-UPSTREAM = load(DETECTORS).find("kubernetes_anomalous_outbound_network_activity_from_process")
+UPSTREAM = load(DETECTORS).get("kubernetes_anomalous_outbound_network_activity_from_process")
 #: An aligned evaluation time far enough from the epoch for 30 days before it.
 NOON_S = 1_764_072_000
 
