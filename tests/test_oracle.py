@@ -108,15 +108,15 @@ def histories(draw):
         process=st.one_of(names, maybe),
         other=st.sampled_from("ab"),
     )
-    points = draw(st.lists(point, max_size=60))
-    burst = draw(st.lists(st.builds(Raw, time_s=recent.map(lambda t: now_s + t), metric=metrics,
-                                    value=st.sampled_from([7.0, 50.0, 1e6]), cluster=st.just("eu"),
-                                    workload=st.just("web"), process=st.just("web"), other=st.sampled_from("abc")),
-                          max_size=40))  # fmt: skip
-    usual = draw(st.lists(st.builds(Raw, time_s=old.map(lambda t: now_s + t), metric=metrics, value=values,
-                                    cluster=clusters, workload=st.just("web"), process=st.just("web")),
-                          max_size=20))  # fmt: skip
-    unique = {(p.time_s, p.metric, p.cluster, p.workload, p.process, p.other): p for p in points + burst + usual}
+    points = draw(st.lists(point, max_size=40))
+    for metric in draw(st.lists(metrics, min_size=1, max_size=3)):
+        name = {"metric": metric, "workload": "web", "process": "web"}
+        height, cluster = draw(st.sampled_from([3.0, 30.0, 1e6])), draw(clusters)
+        ticks = draw(st.lists(recent, min_size=4, max_size=12, unique=True))
+        days = draw(st.lists(st.tuples(old, values, clusters), min_size=1, max_size=6))
+        points += [Raw(now_s + t, value=height, cluster=cluster, **name) for t in ticks]
+        points += [Raw(now_s + t, value=value, cluster=where, **name) for t, value, where in days]
+    unique = {(p.time_s, p.metric, p.cluster, p.workload, p.process, p.other): p for p in points}
     return list(unique.values()), now_s
 
 
