@@ -207,7 +207,7 @@ def _matcher(match: re.Match[str], where: str) -> Matcher:
         return Matcher(field, "=~" if operator == "=~" else "!~", value, Pattern(value))
     except PatternError as error:
         raise ConfigError(
-            f"the pattern {value[:60]!r} is refused at its character {error.position + 1}: {error}",
+            f"the pattern {value[:60]!r} is refused: {error}",
             where=f"{where}:{match.start(3) + 1}",
             hint="patterns match the whole value; see docs/filters.md for what they may contain",
         ) from None
