@@ -45,7 +45,8 @@ class Anomalies:
     (int64) is the bucket's start, `value`, `mean`, `stdev` and `line` (float64) are in the unit of the statistic.
     `stdev` is what took the place of the standard deviation (NaN never). `count` (entities,) is how many hits count,
     `fired` (entities,) whether they are enough. `unscored` tells, for each reason, how many (entity, metric) pairs that
-    sent something could not be judged, as a mask (entities, metrics).
+    sent something could not be judged, as a mask (entities, metrics). `lines` (entities, metrics) is what a bucket has
+    to exceed, NaN where nothing is known.
     """
 
     entity: Int32
@@ -58,6 +59,7 @@ class Anomalies:
     count: Int64
     fired: NDArray[np.bool_]
     scored: NDArray[np.bool_]
+    lines: Float64
     unscored: dict[str, NDArray[np.bool_]]
 
 

@@ -91,6 +91,7 @@ class Sigma:
             counted.astype(np.int64),
             counted > options.more_than,
             scored,
+            np.maximum(line, _floor(window, options)[None, :]),
             {"no_baseline": sent & silent, "too_little_history": sent & short, "no_spread": sent & spreadless},
         )
 

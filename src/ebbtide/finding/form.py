@@ -15,6 +15,7 @@ from typing import Any
 from ebbtide.errors import DataError
 from ebbtide.finding.annotations import Annotations, Technique
 from ebbtide.finding.evidence import BaselineMoments, DestinationShare, Evidence, HitBucket, MetricEvidence
+from ebbtide.finding.filters import Filter, matchers_text, parse_matchers
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.risk import Risk
 from ebbtide.finding.text import parse_rfc3339, rfc3339
@@ -312,3 +313,36 @@ def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{value!r:.40} is no whole number")
     return value
+
+
+def filter_to_json(one: Filter) -> str:
+    """A filter as one JSON object; its matchers as `parse_matchers` reads them."""
+    return json.dumps(
+        {
+            "id": one.id,
+            "matchers": matchers_text(one.matchers),
+            "owner": one.owner,
+            "reason": one.reason,
+            "created": rfc3339(one.created_ns),
+            "expires": None if one.expires_ns is None else rfc3339(one.expires_ns),
+            "hits": one.hits,
+        }
+    )
+
+
+def filter_from_json(text: str) -> Filter:
+    """The filter that `filter_to_json` wrote. Raises DataError for anything else."""
+    try:
+        found = json.loads(text)
+        expires = found["expires"]
+        return Filter(
+            _text(found["id"]),
+            parse_matchers(_text(found["matchers"])),
+            _text(found["owner"]),
+            _text(found["reason"]),
+            parse_rfc3339(found["created"]),
+            None if expires is None else parse_rfc3339(expires),
+            _whole(found["hits"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"not a stored filter: {error}", hint="remove it and add it again") from error

@@ -87,8 +87,18 @@ class Reading:
         ).fetchall()
         return dict(full) | {cluster: snap_interval_s(span_ns) for cluster, span_ns in running}
 
-    def window(self, grouping: Grouping, metrics: tuple[str, ...], from_ns: int, to_ns: int, bucket_ns: int) -> Window:
-        """What the grouping sent with ends in [from_ns, to_ns), on the grid of `bucket_ns` since the epoch."""
+    def window(
+        self,
+        grouping: Grouping,
+        metrics: tuple[str, ...],
+        from_ns: int,
+        to_ns: int,
+        bucket_ns: int,
+        *,
+        is_received: bool = False,
+    ) -> Window:
+        """What the grouping sent (or received) with ends in [from_ns, to_ns), on the grid of `bucket_ns`."""
+        side = "receiver" if is_received else "sender"
         start = from_ns // bucket_ns * bucket_ns
         shape = (len(grouping), len(metrics), max(0, -(-(to_ns - start) // bucket_ns)))
         size = math.prod(shape)
@@ -96,11 +106,11 @@ class Reading:
         low, high, group_at = grouping.lookup()
         samples = self._segments.between(from_ns, to_ns)
         rows = self._con.sql(
-            f"SELECT sender, metric, (end_ns - {start}) // {bucket_ns} AS bucket, value FROM {samples} "
-            f"WHERE sender BETWEEN {low} AND {high} AND NOT isnan(value)"
+            f"SELECT {side}, metric, (end_ns - {start}) // {bucket_ns} AS bucket, value FROM {samples} "
+            f"WHERE {side} BETWEEN {low} AND {high} AND NOT isnan(value)"
         ).to_arrow_table()
-        sender, metric, bucket, value = (column.to_numpy() for column in rows.columns)
-        group, place = group_at[sender - low], metric_at[metric]
+        entity, metric, bucket, value = (column.to_numpy() for column in rows.columns)
+        group, place = group_at[entity - low], metric_at[metric]
         at = (group * shape[1] + place) * shape[2] + bucket
         if (unwanted := (group < 0) | (place < 0)).any():
             at, value = at[~unwanted], value[~unwanted]

@@ -15,10 +15,11 @@ from types import TracebackType
 from typing import Self
 
 import duckdb
+import pyarrow as pa
 
 from ebbtide.errors import ServiceError
 from ebbtide.series import HOUR_NS, Batch, Counts, Entity
-from ebbtide.store import append, retention, rollup
+from ebbtide.store import append, exports, retention, rollup
 from ebbtide.store.connection import connect
 from ebbtide.store.contacts import Contacts
 from ebbtide.store.documents import Documents
@@ -135,6 +136,10 @@ class Store:
         }
         with self._transaction():
             self._con.execute("UPDATE provenance SET counts = ? WHERE origin = ?", [json.dumps(report), origin])
+
+    def export(self, table: str) -> Iterator[pa.Table]:
+        """A table with names in place of numbers, in parts: entities, hours, days, edges or samples."""
+        yield from exports.export(self._con, self._segments, table)
 
     def ask(self, sql: str) -> list[tuple[object, ...]]:
         """Rows of a question this room asks about its own tables (`check`, tests); nothing outside it speaks SQL."""

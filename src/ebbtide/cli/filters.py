@@ -1,0 +1,75 @@
+"""`filters list`, `add` and `remove`: what is known to be harmless, who says so, and until when."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Annotated
+
+import typer
+
+from ebbtide.cli import console
+from ebbtide.cli.options import DEFAULT_DB, Db, Json, parse_span
+from ebbtide.errors import NotFoundError
+from ebbtide.finding.filters import Filter, matchers_text, parse_matchers
+from ebbtide.finding.form import filter_from_json, filter_to_json, from_json
+from ebbtide.finding.text import rfc3339
+from ebbtide.series import SECOND_NS
+from ebbtide.store.store import Store
+
+app = typer.Typer(help="Hide findings that are known to be harmless; they are kept and marked.", no_args_is_help=True)
+
+
+_EXAMPLE = """Example: ebbtide filters add backups --reason nightly --match '{process="restic",namespace="backup"}'"""
+
+
+@app.command("list", help="All filters with their hits.")
+def list_command(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
+    """One line per filter, those that have expired included."""
+    with Store.open(db, is_new_allowed=False) as store:
+        filters = [filter_from_json(document) for _, document in store.documents.filters()]
+    now_ns = time.time_ns()
+    rows = [_row(one, now_ns) for one in filters]
+    columns = ("name", "matchers", "owner", "reason", "expires", "hits", "active")
+    if as_json:
+        console.print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif rows:
+        console.print_table(columns, rows)
+    else:
+        console.say("No filters.")
+
+
+def _row(one: Filter, now_ns: int) -> tuple[object, ...]:
+    expires = "never" if one.expires_ns is None else rfc3339(one.expires_ns // SECOND_NS * SECOND_NS)
+    return one.id, matchers_text(one.matchers), one.owner, one.reason, expires, one.hits, one.is_active(now_ns)
+
+
+@app.command("add", help="Add a filter, or replace the one of this name.", epilog=_EXAMPLE)
+def add_command(
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    match: Annotated[str, typer.Option("--match", help='Such as {namespace="kube-system",process=~"curl|wget"}.')],
+    reason: Annotated[str, typer.Option(help="Why these are harmless.")],
+    owner: Annotated[str, typer.Option(help="Who answers for it.", envvar="USER")],
+    expires: Annotated[str, typer.Option(help="After how long it ends; `never` for never.")] = "30d",
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Keep a filter and say what it would hide of the findings there are."""
+    now_ns = time.time_ns()
+    ends_ns = None if expires == "never" else now_ns + parse_span(expires)
+    added = Filter(name, parse_matchers(match, "--match"), owner, reason, now_ns, ends_ns)
+    with Store.open(db, is_new_allowed=False) as store:
+        found = [from_json(document) for document in store.documents.findings()]
+        covered = [one for one in found if added.covers(one)]
+        store.documents.save_filter(name, filter_to_json(dataclasses.replace(added, hits=len(covered))))
+    console.say(f"Filter {name} hides {len(covered)} of {len(found)} findings there are.")
+    if found and len(covered) > len(found) / 2:
+        console.warn("that is more than half of all findings: would a narrower matcher do?")
+
+
+@app.command("remove", help="Remove a filter; what it hid is shown again.")
+def remove_command(name: Annotated[str, typer.Argument(help="Its name.")], db: Db = DEFAULT_DB) -> None:
+    """Forget a filter."""
+    with Store.open(db, is_new_allowed=False) as store:
+        if not store.documents.remove_filter(name):
+            raise NotFoundError(f"there is no filter {name!r}", hint="list them with: ebbtide filters list")
+    console.say(f"Filter {name} is gone.")

@@ -1,0 +1,207 @@
+"""`findings`, `explain` and `export`: what was found, one of them in full, and tables for other tools."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import typer
+
+from ebbtide.cli import console
+from ebbtide.cli.options import DEFAULT_DB, Csv, Db, Directory, Json, load_catalogue
+from ebbtide.errors import NotFoundError, UsageError
+from ebbtide.finding.evidence import repeat
+from ebbtide.finding.explain import explain
+from ebbtide.finding.filters import apply
+from ebbtide.finding.finding import Finding
+from ebbtide.finding.form import filter_from_json, filter_to_json, from_json, to_json, to_object
+from ebbtide.finding.text import rfc3339
+from ebbtide.registry import load_detectors
+from ebbtide.store.store import Store
+
+_COLUMNS = (
+    "uid",
+    "opened",
+    "detection",
+    "risk",
+    "cluster",
+    "namespace",
+    "workload",
+    "process",
+    "count",
+    "headline",
+    "hidden_by",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("findings", help="List the findings kept in the store.")(findings_command)
+    app.command("explain", help="Tell one finding in full, and prove it from its evidence.",
+                epilog="Example: ebbtide explain 3f2a (the first letters of its uid)")(explain_command)  # fmt: skip
+    app.command("export", help="Write a table of the store as Parquet, CSV or JSON lines.",
+                epilog="Example: ebbtide export hours --to hours.parquet")(export_command)  # fmt: skip
+
+
+def filtered(store: Store, found: Iterable[Finding]) -> list[Finding]:
+    """The findings with the marks of the store's filters as of now; the filters keep their new hit counts."""
+    filters = [filter_from_json(document) for _, document in store.documents.filters()]
+    result = apply(filters, found, time.time_ns())
+    for before, after in zip(filters, result.filters, strict=True):
+        if before != after:
+            store.documents.save_filter(after.id, filter_to_json(after))
+    return list(result.findings)
+
+
+def keep(store: Store, found: Iterable[Finding]) -> None:
+    """Keep findings in the store, each in place of an older version of itself."""
+    for one in found:
+        store.documents.save_finding(one.uid, one.detection_id, one.opened_ns, one.last_ns, to_json(one))
+
+
+def finding_rows(found: Iterable[Finding]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    """Findings as columns and rows, for CSV."""
+    rows: list[tuple[object, ...]] = [
+        (one.uid, rfc3339(one.opened_ns), one.detection_id, one.risk.score, one.entity.cluster, one.entity.namespace,
+         one.entity.workload, one.entity.process, one.count, one.headline, " ".join(one.hidden_by))
+        for one in found
+    ]  # fmt: skip
+    return _COLUMNS, rows
+
+
+def print_findings(found: list[Finding], *, is_all: bool = False) -> None:
+    """Findings for people, the riskiest first; hidden ones only counted unless all are wanted."""
+    shown = [one for one in found if is_all or not one.is_hidden]
+    shown.sort(key=lambda one: (-one.risk.score, one.opened_ns))
+    if shown:
+        console.print_table(
+            ("uid", "opened", "risk", "detection", "finding"),
+            [
+                (one.uid[:8], rfc3339(one.opened_ns), f"{one.risk.score:g}", one.detection_id, one.headline)
+                for one in shown
+            ],
+        )
+        console.say(f"Next: ebbtide explain {shown[0].uid[:8]}")
+    else:
+        console.say("No findings." if not found else "No findings that no filter hides.")
+    if hidden := len(found) - len(shown):
+        console.say(f"{hidden} hidden by filters; see them with: ebbtide findings --all")
+
+
+def findings_command(
+    db: Db = DEFAULT_DB,
+    is_all: Annotated[bool, typer.Option("--all", help="Also those that a filter hides.")] = False,
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """List findings with the filters of today applied."""
+    with Store.open(db, is_new_allowed=False) as store:
+        found = filtered(store, map(from_json, store.documents.findings()))
+        keep(store, found)
+    if as_json:
+        console.print_json([to_object(one) for one in found if is_all or not one.is_hidden])
+    elif as_csv:
+        console.print_csv(*finding_rows(one for one in found if is_all or not one.is_hidden))
+    else:
+        print_findings(found, is_all=is_all)
+
+
+def explain_command(
+    uid: Annotated[str, typer.Argument(help="The uid of a finding, or its first letters.")],
+    db: Db = DEFAULT_DB,
+    directory: Directory = None,
+    as_json: Json = False,
+) -> None:
+    """Print a finding with everything known about it, and evaluate its evidence again."""
+    with Store.open(db, is_new_allowed=False) as store:
+        documents = store.documents.find(uid)
+    if len(documents) != 1:
+        which = "no finding" if not documents else f"{len(documents)} findings"
+        raise NotFoundError(f"{which} whose uid begins with {uid!r}", hint="list them with: ebbtide findings --all")
+    finding = from_json(documents[0])
+    if as_json:
+        console.print_json(to_object(finding))
+        return
+    detections = load_catalogue(directory).detections
+    for line in explain(finding, detections.get(finding.detection_id)):
+        console.say(line)
+    console.say()
+    verdict = repeat(finding.evidence, load_detectors()[finding.evidence.detector])
+    if verdict.agrees:
+        console.say(f"Repeated from the evidence alone: {verdict.count} hits, the same verdict.")
+    else:
+        console.warn("the evidence does not repeat the verdict: " + "; ".join(verdict.differences))
+
+
+class Table(StrEnum):
+    """What can be exported."""
+
+    FINDINGS = "findings"
+    ENTITIES = "entities"
+    HOURS = "hours"
+    DAYS = "days"
+    EDGES = "edges"
+    SAMPLES = "samples"
+
+
+def export_command(
+    what: Annotated[Table, typer.Argument(help="The table.")],
+    to: Annotated[Path, typer.Option("--to", help="A file; its ending says how: .parquet, .csv or .jsonl.")],
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Write a table with names in place of numbers."""
+    with Store.open(db, is_new_allowed=False) as store:
+        is_table = what is not Table.FINDINGS
+        rows = _write(store.export(what.value), to) if is_table else _export_findings(store, to)
+    sys.stderr.write(f"{rows:,} rows written to {to}\n")
+
+
+def _export_findings(store: Store, to: Path) -> int:
+    found = [from_json(document) for document in store.documents.findings()]
+    if to.suffix == ".jsonl":
+        to.write_text("".join(to_json(one) + "\n" for one in found), "ascii")
+        return len(found)
+    columns, rows = finding_rows(found)
+    cells = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+    table = pa.table({name: pa.array(list(column)) for name, column in zip(columns, cells, strict=True)})
+    return _write(iter([table]), to)
+
+
+def _write(tables: Iterable[pa.Table], to: Path) -> int:
+    rows = 0
+    parts = iter(tables)
+    first = next(parts)
+    if to.suffix == ".parquet":
+        with pyarrow.parquet.ParquetWriter(to, first.schema, compression="zstd") as parquet:
+            for part in (first, *parts):
+                parquet.write_table(part)
+                rows += len(part)
+    elif to.suffix == ".csv":
+        with to.open("wb") as file, pyarrow.csv.CSVWriter(file, first.schema) as writer:
+            for part in (first, *parts):
+                writer.write_table(_without_formulas(part))
+                rows += len(part)
+    elif to.suffix == ".jsonl":
+        with to.open("w", encoding="utf-8") as lines:
+            for part in (first, *parts):
+                for row in part.to_pylist():
+                    lines.write(console.json_line(row))
+                rows += len(part)
+    else:
+        raise UsageError(f"cannot tell how to write {to}", hint="end the file's name in .parquet, .csv or .jsonl")
+    return rows
+
+
+def _without_formulas(table: pa.Table) -> pa.Table:
+    for at, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            safe = pa.array([console.safe_cell(cell) for cell in table.column(at).to_pylist()], pa.string())
+            table = table.set_column(at, field, safe)
+    return table

@@ -1,0 +1,276 @@
+"""`detect`, `backtest` and `why`: the engine at one instant, over a range, and asked about one entity."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from ebbtide.backtest import Backtest, instants, replay
+from ebbtide.cli import console
+from ebbtide.cli.findings import filtered, finding_rows, keep, print_findings
+from ebbtide.cli.options import (
+    DEFAULT_DB,
+    Csv,
+    Db,
+    Directory,
+    Ids,
+    Json,
+    chosen,
+    load_catalogue,
+    parse_span,
+    parse_time,
+)
+from ebbtide.detect.detection import Detection
+from ebbtide.engine import Evaluation, Judged, evaluate, judge
+from ebbtide.errors import NoDataError, NotFoundError, UsageError
+from ebbtide.finding.form import to_object
+from ebbtide.finding.text import count_text, rfc3339
+from ebbtide.registry import load_detectors
+from ebbtide.series import SECOND_NS
+from ebbtide.store.store import Store
+
+_GRID_NS = 10 * SECOND_NS
+_WORDS = {
+    "no_baseline": "have no baseline (new process, first use of the protocol)",
+    "too_little_history": "have too little history",
+    "no_spread": "have a baseline without spread",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("detect", help=_DETECT, epilog=f"Example: ebbtide detect --db shop.duckdb --at {_NOON}")(detect_command)
+    app.command("backtest", help=_BACKTEST, epilog=f"Example: ebbtide backtest --from {_NOON}")(backtest_command)
+    app.command("why", help=_WHY, epilog=f"Example: ebbtide why shop/checkout/nginx --at {_NOON}")(why_command)
+
+
+_NOON = "2026-11-24T12:00:00Z"
+_DETECT = "Judge the last window before an instant."
+_BACKTEST = "Judge every window of a range, as `detect` would have at each tick."
+_WHY = "Say for one entity what was compared with what, and what would have fired."
+
+At = Annotated[
+    str | None, typer.Option("--at", help="When, RFC 3339 or Unix seconds. Default: the end of what is stored.")
+]
+Fail = Annotated[bool, typer.Option("--fail-on-findings", help="Exit with 1 if something is found and not filtered.")]
+
+
+def detect_command(
+    db: Db = DEFAULT_DB,
+    ids: Ids = None,
+    at: At = None,
+    directory: Directory = None,
+    is_kept: Annotated[bool, typer.Option("--keep/--no-keep", help="Keep the findings in the store.")] = True,
+    fail: Fail = False,
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """Evaluate detections at one instant, print what was scored and what could not be, and the findings."""
+    detections = chosen(load_catalogue(directory), ids)
+    detectors = load_detectors()
+    with Store.open(db, is_new_allowed=False) as store:
+        store.roll_up()
+        now_ns = _instant(store, at)
+        evaluations = [evaluate(store, one, now_ns, detectors=detectors) for one in detections]
+        found = filtered(store, [finding for one in evaluations for finding in one.findings])
+        if is_kept:
+            keep(store, found)
+    if as_json:
+        objects = [_as_object(one) for one in evaluations]
+        findings = [to_object(finding) for finding in found]
+        console.print_json({"at": rfc3339(now_ns), "evaluations": objects, "findings": findings})
+    elif as_csv:
+        console.print_csv(*finding_rows(found))
+    else:
+        for evaluation in evaluations:
+            console.say(_proof(evaluation))
+        print_findings(found)
+    if fail and any(not finding.is_hidden for finding in found):
+        raise typer.Exit(1)
+
+
+def backtest_command(
+    from_: Annotated[
+        str | None, typer.Option("--from", help="First instant. Default: a day after the first sample.")
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Last instant. Default: the end of what is stored.")] = None,
+    every: Annotated[
+        str | None, typer.Option("--every", help="Time between ticks. Default: the detection's own.")
+    ] = None,
+    db: Db = DEFAULT_DB,
+    ids: Ids = None,
+    directory: Directory = None,
+    fail: Fail = False,
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """Run detections over a range: findings a day, the noisiest entities, what could not be judged and why."""
+    detections = chosen(load_catalogue(directory), ids)
+    with Store.open(db, is_new_allowed=False) as store:
+        store.roll_up()
+        span = _span(store)
+        first = parse_time(from_) if from_ else span[0] + 24 * 3600 * SECOND_NS
+        last = parse_time(to) if to else _instant(store, None)
+        if last < first:
+            raise UsageError(f"--to {rfc3339(last)} lies before --from {rfc3339(first)}")
+        results = [
+            run_backtest(store, one, first, last, parse_span(every) if every else one.every_ns) for one in detections
+        ]
+        found = filtered(store, [episode.finding for one in results for episode in one.episodes.values()])
+    if as_json:
+        range_ = {"from": rfc3339(first), "to": rfc3339(last)}
+        summaries = [_summary(one) for one in results]
+        console.print_json(range_ | {"backtests": summaries, "findings": [to_object(one) for one in found]})
+    elif as_csv:
+        console.print_csv(*finding_rows(found))
+    else:
+        _print_backtests(results)
+        print_findings(found)
+    if fail and any(not finding.is_hidden for finding in found):
+        raise typer.Exit(1)
+
+
+def run_backtest(store: Store, detection: Detection, first_ns: int, last_ns: int, every_ns: int) -> Backtest:
+    """One detection over a range, with a progress bar."""
+    result = Backtest(detection)
+    ticks = instants(first_ns, last_ns, every_ns)
+    with console.progress_bar() as progress:
+        task = progress.add_task(detection.id, total=len(ticks), rate="")
+        for evaluation in replay(store, detection, first_ns, last_ns, every_ns, load_detectors()):
+            result.add(evaluation)
+            progress.update(task, advance=1, rate=f"{len(result.episodes)} findings")
+    return result
+
+
+def why_command(
+    entity: Annotated[str, typer.Argument(help="cluster/namespace/workload/process, or a part of it.")],
+    db: Db = DEFAULT_DB,
+    at: At = None,
+    ids: Ids = None,
+    directory: Directory = None,
+) -> None:
+    """Print, per detection and metric, the largest bucket, its line, and how many hits it would need."""
+    detections = chosen(load_catalogue(directory), ids)
+    detectors = load_detectors()
+    with Store.open(db, is_new_allowed=False) as store:
+        store.roll_up()
+        now_ns = _instant(store, at)
+        if not any(entity in str(one) for one in store.identity.entities):
+            raise NotFoundError(f"no stored entity contains {entity!r}", hint="see `ebbtide export entities`")
+        for detection in detections:
+            evaluation = Evaluation(detection.id, now_ns)
+            console.say(f"{detection.id} at {rfc3339(now_ns)}")
+            rows = [
+                row
+                for judged in judge(store, detection, now_ns, evaluation, detectors[detection.detector])
+                for row in _reasons(judged, entity, detection)
+            ]
+            if rows:
+                console.print_table(("entity", "metric", "largest", "line", "mean", "hits", "verdict"), rows)
+            else:
+                console.say("  it sent nothing in this window: nothing was judged.")
+            console.say()
+
+
+def _reasons(judged: Judged, wanted: str, detection: Detection) -> list[tuple[object, ...]]:
+    window, anomalies, moments = judged.window, judged.anomalies, judged.baseline.moments
+    needed = detection.options.get("more_than", 0)
+    is_sum = detection.options.get("statistic") == "sum"
+    rows: list[tuple[object, ...]] = []
+    for at, label in enumerate(window.entities):
+        if wanted not in str(label):
+            continue
+        for metric, name in enumerate(window.metrics):
+            points = window.points[at, metric]
+            if not points.any():
+                continue
+            value = window.total[at, metric] if is_sum else window.total[at, metric] / np.maximum(points, 1)
+            reason = next((why for why, mask in anomalies.unscored.items() if mask[at, metric]), "")
+            hits = (anomalies.entity == at) & (anomalies.metric == metric)
+            line = anomalies.lines[at, metric]
+            rows.append((
+                str(label), name, count_text(float(value[points > 0].max())),
+                "-" if reason else count_text(float(line)),
+                "-" if moments.count[at, metric] == 0 else count_text(float(moments.mean[at, metric])),
+                int(hits.sum()),
+                _verdict(reason, bool(anomalies.fired[at]), int(anomalies.count[at]), int(str(needed))),
+            ))  # fmt: skip
+    return rows
+
+
+def _verdict(reason: str, is_fired: bool, count: int, needed: int) -> str:
+    if reason:
+        return f"not judged: {_WORDS.get(reason, reason)}"
+    if is_fired:
+        return f"fired: {count} hits, more than {needed}"
+    return f"quiet: {count} hits in all metrics, more than {needed} would fire"
+
+
+def _span(store: Store) -> tuple[int, int]:
+    span = store.reading.span()
+    if span is None:
+        raise NoDataError(f"{store.path} holds no samples", hint="begin with: ebbtide import PATHS")
+    return span
+
+
+def _instant(store: Store, at: str | None) -> int:
+    """The instant asked for, or the first on the 10 s grid after everything stored."""
+    last = _span(store)[1]
+    return parse_time(at) if at is not None else (last // _GRID_NS + 1) * _GRID_NS
+
+
+def _proof(evaluation: Evaluation) -> str:
+    """What was scored and what could not be, in one sentence."""
+    parts = [
+        f"{evaluation.detection} at {rfc3339(evaluation.now_ns)}: {evaluation.entities:,} entities sent something, "
+        f"{evaluation.scored:,} of their metrics judged"
+    ]
+    parts += [f"{many:,} {_WORDS.get(why, why)}" for why, many in sorted(evaluation.unscored.items())]
+    if evaluation.missing:
+        parts.append(f"{evaluation.missing:,} senders lack a label it needs")
+    if evaluation.snapped:
+        parts.append("the baseline begins at a full hour, a little earlier than asked")
+    return "; ".join(parts) + f". {len(evaluation.findings)} findings."
+
+
+def _as_object(evaluation: Evaluation) -> dict[str, object]:
+    return {
+        "detection": evaluation.detection,
+        "entities": evaluation.entities,
+        "scored": evaluation.scored,
+        "unscored": dict(evaluation.unscored),
+        "missing_labels": evaluation.missing,
+        "baseline_snapped": evaluation.snapped,
+        "findings": len(evaluation.findings),
+    }
+
+
+def _summary(result: Backtest) -> dict[str, object]:
+    return {
+        "detection": result.detection.id,
+        "ticks": result.ticks,
+        "days": round(result.days, 3),
+        "rows": result.fired,
+        "findings": len(result.episodes),
+        "findings_a_day": round(result.per_day(), 3),
+        "scored": result.scored,
+        "unscored": dict(result.unscored),
+        "missing_labels": result.missing,
+        "noisiest": [{"entity": name, "findings": many} for name, many in result.noisiest()],
+    }
+
+
+def _print_backtests(results: list[Backtest]) -> None:
+    console.print_table(
+        ("detection", "days", "ticks", "rows", "findings", "a day", "judged", "not judged"),
+        [
+            (one.detection.id, one.days, one.ticks, one.fired, len(one.episodes), one.per_day(), one.scored,
+             ", ".join(f"{many:,} {why}" for why, many in sorted(one.unscored.items())) or "-")
+            for one in results
+        ],
+    )  # fmt: skip
+    for one in results:
+        if one.episodes:
+            console.print_table(("entity", "findings"), one.noisiest(), title=f"\nNoisiest under {one.detection.id}")
