@@ -266,7 +266,7 @@ def _print_backtests(results: list[Backtest]) -> None:
     console.print_table(
         ("detection", "days", "ticks", "rows", "findings", "a day", "judged", "not judged"),
         [
-            (one.detection.id, one.days, one.ticks, one.fired, len(one.episodes), one.per_day(), one.scored,
+            (one.detection.short_name, one.days, one.ticks, one.fired, len(one.episodes), one.per_day(), one.scored,
              ", ".join(f"{many:,} {why}" for why, many in sorted(one.unscored.items())) or "-")
             for one in results
         ],

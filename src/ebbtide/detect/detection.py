@@ -168,6 +168,9 @@ class Detection(_Part):
     """Its identity for ever: the namespace of its findings' uids."""
 
     name: Line
+    label: Annotated[str, Field(max_length=20, pattern=r"^[^\r\n]*$")] = ""
+    """A word or two that stand for it in narrow tables; empty: its id."""
+
     version: Annotated[str, Field(pattern=r"^(0|[1-9]\d{0,5})(\.(0|[1-9]\d{0,5})){2}$")]
     """Semantic version. Another major version gives its findings other uids."""
 
@@ -276,6 +279,11 @@ class Detection(_Part):
                 hint = f"did you mean ${near[0]}$?" if near else f"known are {', '.join(MESSAGE_TOKENS)}"
                 raise ValueError(f"there is no ${token}$; {hint}")
         return template
+
+    @property
+    def short_name(self) -> str:
+        """What it is called where there is little room."""
+        return self.label or self.id
 
     @property
     def major(self) -> int:

@@ -1,0 +1,45 @@
+"""All commands together, errors with hints, and stable exit codes.
+
+Exit codes: 0 done, 1 findings (only with --fail-on-findings), 2 usage or configuration, 3 data, 4 service.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from ebbtide.cli import catalogue, demo, filters, findings, importing, judging
+from ebbtide.cli.console import print_error
+from ebbtide.errors import EbbtideError
+
+app = typer.Typer(
+    name="ebbtide",
+    help="Learns what every process usually sends out, and says when something leaves that should not.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+demo.register(app)
+importing.register(app)
+judging.register(app)
+findings.register(app)
+app.add_typer(catalogue.app, name="detections")
+app.add_typer(filters.app, name="filters")
+
+
+def main() -> None:
+    """Run a command; whatever was raised on purpose becomes a message, a hint and an exit code."""
+    try:
+        app()
+    except EbbtideError as error:
+        print_error(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader went away (`| head`): say nothing, and keep Python from saying it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)

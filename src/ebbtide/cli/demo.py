@@ -1,0 +1,103 @@
+"""`demo`: the shipped recording, two detections side by side, and a page with a chart for every finding."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ebbtide import recording
+from ebbtide.cli import console
+from ebbtide.cli.findings import keep
+from ebbtide.cli.options import load_catalogue
+from ebbtide.demo import Comparison, compare, fill, labelled_span
+from ebbtide.demo_report import build
+from ebbtide.errors import UsageError
+from ebbtide.finding.text import rfc3339
+from ebbtide.report.render import render
+from ebbtide.series import MINUTE_NS
+from ebbtide.store.store import Store
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo", help=_DEMO, epilog="Example: ebbtide demo --out out")(demo_command)
+
+
+_DEMO = (
+    "Judge a recording of four servers that ships with the package, print the findings beside the labelled incidents, "
+    "and write report.html. Needs no network and no cluster."
+)
+
+
+def demo_command(
+    out: Annotated[Path, typer.Option(help="A directory for report.html and demo.duckdb.")] = Path("out"),
+) -> None:
+    """Import, judge, compare, report."""
+    began = time.perf_counter()
+    out.mkdir(parents=True, exist_ok=True)
+    db, page = out / "demo.duckdb", out / "report.html"
+    _remove(db)
+    catalogue = load_catalogue(None)
+    with Store.open(db) as store, console.progress_bar() as progress:
+        task = progress.add_task("importing", total=len(recording.machines()), rate="")
+        stored = fill(store, lambda machine: progress.update(task, advance=1, rate=machine))
+        took = time.perf_counter() - began
+        console.say(f"Imported {stored:,} samples of {len(recording.machines())} servers, 33 days, in {took:.1f} s.")
+        comparisons = []
+        for detection in catalogue.detections.values():
+            task = progress.add_task(detection.id, rate="")
+            comparisons.append(
+                compare(store, detection, lambda done, of, task=task: progress.update(task, completed=done, total=of))  # type: ignore[misc]
+            )
+            keep(store, [one.finding for one in comparisons[-1].backtest.episodes.values()])
+        page.write_text(render(build(store, comparisons, "ebbtide demo")), "utf-8")
+    _print(comparisons)
+    console.say(f"Report: {page} (open it in a browser). Store: {db}. Took {time.perf_counter() - began:.1f} s.")
+    examples = [one.finding for each in comparisons for one in each.backtest.episodes.values()]
+    if examples:
+        console.say(f"Next: ebbtide explain --db {db} {examples[-1].uid[:8]}")
+
+
+def _print(comparisons: list[Comparison]) -> None:
+    first, last = labelled_span()
+    console.say(f"Judged hourly from {rfc3339(first)} to {rfc3339(last)}. Values are {recording.UNIT}, never bytes.")
+    console.say()
+    names = [one.backtest.detection.short_name for one in comparisons]
+    rows = [
+        _incident(incident, ["missed" if one.found_by[at] is None else "found" for one in comparisons])
+        for at, incident in enumerate(recording.incidents())
+        if incident.is_outbound
+    ]
+    title = "Labelled incidents with an outbound network metric"
+    console.print_table(("incident on", "at", "minutes", *names), rows, title=title)
+    console.say()
+    console.print_table(
+        ("detection", "findings", "found", "missed", "extra", "others found", "judged", "not judged"),
+        [_totals(one) for one in comparisons],
+    )
+    console.say("Others found: labelled incidents without an outbound metric. Extra: findings without a label. The labels are operations incidents, not attacks.")
+
+
+def _incident(one: recording.Incident, verdicts: list[str]) -> tuple[object, ...]:
+    return one.machine, rfc3339(one.start_ns), (one.end_ns - one.start_ns) // MINUTE_NS, *verdicts
+
+
+def _totals(one: Comparison) -> tuple[object, ...]:
+    found, labelled = one.count(is_outbound=True)
+    others = "{} of {}".format(*one.count(is_outbound=False))
+    run = one.backtest
+    unscored = ", ".join(f"{many:,} {why}" for why, many in sorted(run.unscored.items())) or "-"
+    findings = len(run.episodes)
+    return run.detection.short_name, findings, found, labelled - found, len(one.extra), others, run.scored, unscored
+
+
+def _remove(db: Path) -> None:
+    """Start anew, but never delete what the demonstration did not make."""
+    for path in (db, db.with_name(db.name + ".wal")):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot replace {path}: {error.strerror}", hint="give another --out DIRECTORY") from error

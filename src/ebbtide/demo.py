@@ -1,0 +1,98 @@
+"""The shipped recording through the engine, and the findings beside the incidents its publisher labelled.
+
+Nothing here is special to the demonstration but the labels: the recording is decoded, stored and judged as any file is.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pyarrow.parquet
+
+from ebbtide import recording
+from ebbtide.backtest import Backtest, instants, replay
+from ebbtide.decode.preset import parse_preset
+from ebbtide.decode.session import Session
+from ebbtide.detect.detection import Detection
+from ebbtide.finding.lifecycle import Episode
+from ebbtide.series import HOUR_NS, Batch
+from ebbtide.store.store import Store
+
+#: A finding belongs to an incident if it overlaps it or the hour after it: the detections are judged hourly.
+SLACK_NS = HOUR_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One detection's episodes beside the labels.
+
+    `found_by`: for each incident the episode that overlaps it, None for a miss. `extra`: episodes without a label.
+    """
+
+    backtest: Backtest
+    incidents: tuple[recording.Incident, ...]
+    found_by: tuple[Episode | None, ...]
+    extra: tuple[Episode, ...]
+
+    def count(self, *, is_outbound: bool) -> tuple[int, int]:
+        """Found and labelled incidents, of those seen in an outbound metric or of the others."""
+        picked = [
+            by is not None
+            for one, by in zip(self.incidents, self.found_by, strict=True)
+            if one.is_outbound == is_outbound
+        ]
+        return sum(picked), len(picked)
+
+
+def fill(store: Store, progress: Callable[[str], None]) -> int:
+    """Import the recording; the number of samples stored. `progress` is told each machine's name when it is in."""
+    session = Session(parse_preset(recording.mapping(), where="recording/mapping.yaml"))
+    origin = store.begin("import", "recording", recording.UNIT)
+    stored = 0
+    for machine in recording.machines():
+        body = io.BytesIO()
+        pyarrow.parquet.write_table(recording.read(machine), body)
+        stored += store.append(Batch.concat(session.read(io.BytesIO(body.getvalue()), "parquet")), origin).stored
+        progress(machine)
+    store.roll_up()
+    return stored
+
+
+def labelled_span() -> tuple[int, int]:
+    """From when to when the labels reach, on full hours: the second half of the recording."""
+    first = min(map(recording.labelled_from_ns, recording.machines()))
+    last = max(one.end_ns for one in recording.incidents())
+    return -(-first // HOUR_NS) * HOUR_NS, -(-last // HOUR_NS) * HOUR_NS + HOUR_NS
+
+
+def compare(store: Store, detection: Detection, progress: Callable[[int, int], None]) -> Comparison:
+    """Judge the labelled days hour by hour; `progress` is told ticks done and ticks in all."""
+    backtest = Backtest(detection)
+    first, last = labelled_span()
+    ticks = len(instants(first, last, detection.every_ns))
+    for evaluation in replay(store, detection, first, last, detection.every_ns):
+        backtest.add(evaluation)
+        progress(backtest.ticks, ticks)
+    incidents = recording.incidents()
+    episodes = list(backtest.episodes.values())
+    found_by = tuple(next((one for one in episodes if _overlaps(one, incident)), None) for incident in incidents)
+    extra = tuple(one for one in episodes if not any(_overlaps(one, incident) for incident in incidents))
+    return Comparison(backtest, incidents, found_by, extra)
+
+
+def labels_of(machine: str, from_ns: int, to_ns: int) -> Iterable[recording.Incident]:
+    """The incidents of a machine that touch [from_ns, to_ns)."""
+    return (
+        one for one in recording.incidents() if one.machine == machine and one.start_ns < to_ns and one.end_ns > from_ns
+    )
+
+
+def _overlaps(episode: Episode, incident: recording.Incident) -> bool:
+    finding = episode.finding
+    return (
+        finding.entity.workload == incident.machine
+        and finding.opened_ns < incident.end_ns + SLACK_NS
+        and incident.start_ns < finding.end_ns
+    )
