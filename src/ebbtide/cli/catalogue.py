@@ -28,7 +28,7 @@ def list_command(directory: Directory = None, as_json: Json = False) -> None:
     if as_json:
         console.print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        console.print_table(columns, rows)
+        console.print_table(columns[:4], [row[:4] for row in rows])
 
 
 @app.command("show", help="Everything one detection says about itself.")
@@ -77,11 +77,14 @@ def test_command(ids: Ids = None, directory: Directory = None, as_json: Json = F
     """Print each example and what became of it."""
     detectors = load_detectors()
     results = [
-        (one.id, result)
+        (one, result)
         for one in chosen(load_catalogue(directory), ids)
         for result in run_examples(one, detectors[one.detector])
     ]
-    rows = [(id, "passed" if one.passed else "FAILED", one.name, one.expected, one.got) for id, one in results]
+    rows = [
+        (detection.short_name, "passed" if one.passed else "FAILED", one.name, one.expected, one.got)
+        for detection, one in results
+    ]
     columns = ("detection", "result", "example", "expected", "got")
     if as_json:
         console.print_json([dict(zip(columns, row, strict=True)) for row in rows])

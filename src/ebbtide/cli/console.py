@@ -13,6 +13,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from rich.console import Console
 from rich.markup import escape
@@ -55,7 +56,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
     rows = [tuple(row) for row in rows]
     for at, name in enumerate(columns):
         is_number = bool(rows) and all(isinstance(row[at], int | float) for row in rows)
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        # Names and times stay in one piece, so that they can be copied; only prose is folded.
+        is_prose = any(" " in str(row[at]) for row in rows)
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=not is_prose)
     for row in rows:
         table.add_row(*(escape(_cell(value)) for value in row))
     out.print(table)
@@ -77,11 +80,14 @@ def print_json(value: object) -> None:
 
 
 def json_line(row: dict[str, object]) -> str:
-    """One row as a line of JSON; numbers that JSON does not have become null."""
-    plain = {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()
-    }
-    return json.dumps(plain) + "\n"
+    """One row as a line of JSON; times in RFC 3339, numbers that JSON does not have as null."""
+    return json.dumps({key: _plain(value) for key, value in row.items()}) + "\n"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return f"{value.isoformat()}Z"
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

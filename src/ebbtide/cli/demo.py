@@ -78,7 +78,8 @@ def _print(comparisons: list[Comparison]) -> None:
         ("detection", "findings", "found", "missed", "extra", "others found", "judged", "not judged"),
         [_totals(one) for one in comparisons],
     )
-    console.say("Others found: labelled incidents without an outbound metric. Extra: findings without a label. The labels are operations incidents, not attacks.")
+    console.say("Others found: labelled incidents without an outbound metric. Extra: findings without a label.")
+    console.say("The labels are operations incidents, not attacks.")
 
 
 def _incident(one: recording.Incident, verdicts: list[str]) -> tuple[object, ...]:

@@ -81,13 +81,11 @@ def print_findings(found: list[Finding], *, is_all: bool = False) -> None:
     shown = [one for one in found if is_all or not one.is_hidden]
     shown.sort(key=lambda one: (-one.risk.score, one.opened_ns))
     if shown:
-        console.print_table(
-            ("uid", "opened", "risk", "detection", "finding"),
-            [
-                (one.uid[:8], rfc3339(one.opened_ns), f"{one.risk.score:g}", one.detection_id, one.headline)
-                for one in shown
-            ],
-        )
+        for one in shown:
+            console.say(f"{one.uid[:8]}  {rfc3339(one.opened_ns)}  risk {one.risk.score:g}  {one.detection_id}")
+            console.say(
+                f"          {one.headline}" + (f" [hidden by {', '.join(one.hidden_by)}]" if one.is_hidden else "")
+            )
         console.say(f"Next: ebbtide explain {shown[0].uid[:8]}")
     else:
         console.say("No findings." if not found else "No findings that no filter hides.")

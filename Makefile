@@ -1,0 +1,46 @@
+# Two commands are enough on a machine with Python and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt
+
+.PHONY: demo test lint unit bench faults docs clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/installed  ## judge the shipped recording, write out/report.html
+	$(BIN)/ebbtide demo --out out
+
+test: lint unit  ## everything that must hold before a change lands
+
+lint: $(VENV)/developing  ## style, types, the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/developing
+	$(BIN)/pytest -n auto
+
+bench: $(VENV)/developing  ## ratios of speed, measured in one run; needs VictoriaMetrics from Debian for one of them
+	$(BIN)/python -m bench.run
+
+faults: $(VENV)/developing  ## the longer runs of what must never lose data
+	EBBTIDE_KILLS=50 $(BIN)/pytest -q tests/store/test_durability.py
+
+docs: $(VENV)/developing  ## regenerate the reference pages that tests compare with the code
+	$(BIN)/python -m docs.generate
+
+clean:
+	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# Debian splits venv from Python; everything else comes from there.
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV) || (apt-get update && apt-get install -y python3-venv && $(PYTHON) -m venv --clear $(VENV))
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/developing: $(VENV)/installed
+	$(PIP) --editable '.[dev]'
+	touch $@
