@@ -176,6 +176,7 @@ class Catalog:
     def _append(self, mapped: Mapped, key: int, attributes: bytes, repair: Repair) -> int:
         at = self._next()
         self.key[at] = key
+        self.verdict[at] = ACCEPTED
         self.meant[at] = mapped.meant
         self.scale[at] = mapped.scale
         self.repair[at] = repair

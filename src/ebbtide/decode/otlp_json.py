@@ -287,7 +287,7 @@ def _salvage(body: bytes, points: Points) -> Iterator[_ResourceMetrics]:
     """The request level by level, without what has a wrong type; that is rejected as malformed."""
     try:
         request = msgspec.json.decode(body, type=_RawRequest)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise _no_request(body, error) from error
     for raw_resource in request.resource_metrics or []:
         resource = _part(raw_resource, _RawResourceMetrics, points)
