@@ -60,13 +60,24 @@ class _Table:
 
     def stream(self, file: BinaryIO, state: CounterState) -> Iterator[Batch]:
         """The samples of a table, some ten thousand rows a batch. `file` must be seekable for Parquet."""
-        try:
-            for chunk in self._chunks(file):
-                yield self._rows(chunk, state)
-        except (pa.ArrowException, OSError) as error:
-            raise DecodeError(f"not a {self.name} table: {error}", hint="is the file cut short?") from error
+        chunks = self._chunks(file)
+        while (chunk := self._next(chunks)) is not None:
+            try:
+                batch = self._rows(chunk, state)
+            except pa.ArrowException as error:
+                raise self._unreadable(error) from error
+            yield batch
         if self.bad_rows:
             yield Batch.empty(self._take_bad_rows(Counts()))
+
+    def _next(self, chunks: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+        try:
+            return next(chunks, None)
+        except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: names that are not UTF-8
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> DecodeError:
+        return DecodeError(f"not a {self.name} table: {error}", hint="is the file cut short?")
 
     def _take_bad_rows(self, counts: Counts) -> Counts:
         if self.bad_rows:
@@ -123,7 +134,9 @@ class _Table:
         names = [
             name
             for name in table.schema.names
-            if name not in taken and (columns.attributes is None or name in columns.attributes)
+            if name not in taken
+            and (columns.attributes is None or name in columns.attributes)
+            and not pa.types.is_nested(table.schema.field(name).type)
         ]
         codes = np.zeros(table.num_rows, np.int64)
         for name in names:
@@ -234,10 +247,12 @@ def _cast(column: Column, kind: pa.DataType, *, safe: bool = True) -> Column:
 
 def _texts(column: Column) -> list[str | None]:
     """Cells as text; bytes that are not UTF-8 become lone surrogates, as they do in every other format."""
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        return [None if cell is None else text_of(cell) for cell in column.to_pylist()]
-    texts: list[str | None] = _cast(column, pa.string()).to_pylist()
-    return texts
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        column = _cast(column, pa.string())
+    cells = _cast(column, pa.binary()).to_pylist()
+    return [None if cell is None else text_of(cell) for cell in cells]
 
 
 def _numbers(column: Column) -> tuple[Float64, Bool, int]:
