@@ -91,7 +91,7 @@ sender: {workload: machine}
 columns:
   time: minute
   unit: m
-  origin: "2026-01-01T00:00:00Z"
+  origin: 2026-01-01T00:00:00Z
   marks: start
   values: {eth1_fo: eth1_fo, eth1_fi: eth1_fi, total: total}
   constants: {region: lab}

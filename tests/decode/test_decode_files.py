@@ -151,3 +151,10 @@ def test_a_file_is_read_as_it_is_asked_for() -> None:
     batches = session().read(cast(BinaryIO, Watched(big)))
     next(batches)
     assert Watched.taken < len(big) / 2
+
+
+@pytest.mark.parametrize("data", [LINES, gzip.compress(LINES), ZSTD.compress(LINES)], ids=["plain", "gzip", "zstd"])
+def test_the_callers_file_stays_open(data: bytes) -> None:
+    file = io.BytesIO(data)
+    assert len(list(session().read(file))) == 5
+    assert not file.closed

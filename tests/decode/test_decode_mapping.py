@@ -133,6 +133,13 @@ def test_other_views_of_the_same_bytes_are_ignored() -> None:
     assert ignored({**EDGE, "aggregation": "id_id"}) == "other_aggregation_view"
 
 
+def test_a_view_moved_to_the_resource_is_still_seen() -> None:
+    bare = {key: value for key, value in EDGE.items() if key != "aggregation"}
+    mapper = Mapper(load_preset("opentelemetry-network"))
+    found = mapper.map("tcp.bytes", Meant.DELTA, bare, {"aggregation": "id_id"})
+    assert found == Ignored("other_aggregation_view")
+
+
 def test_another_view_can_be_chosen() -> None:
     override: dict[str, object] = {"views": {"use": "id_id"}}
     assert edge({**EDGE, "aggregation": "id_id"}, override=override).near is not None

@@ -56,3 +56,18 @@ def test_a_table_is_wide_or_long_but_not_both() -> None:
 def test_a_preset_must_want_something() -> None:
     with pytest.raises(ConfigError):
         load_preset("obi", {"metrics": []})
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"sender": {"workload": {"attribute": "a", "pattern": "x"}}},
+        {"identity": [{"field": "workload", "pattern": "x", "replace": "\\1"}]},
+        {"columns": {"origin": "soon"}},
+        {"interval": "0s"},
+        {"metrics": [{"name": "a", "to": "b", "scale": 0}]},
+    ],
+)
+def test_mistakes_are_found_before_the_first_point(mistake: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        load_preset("table", mistake)

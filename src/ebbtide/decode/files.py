@@ -64,19 +64,17 @@ class Reader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches in the file's order. Raises DecodeError if the file is of no known format, or its end is missing."""
-        file = _peekable(self._file)
-        start = file.peek(_SNIFF_BYTES)[:_SNIFF_BYTES]
-        if start[:2] == _GZIP:
-            file = _peekable(cast(BinaryIO, gzip.GzipFile(fileobj=file)))
-        elif start[:4] == _ZSTD:
-            file = _peekable(cast(BinaryIO, _Zstd(file)))
+        opened = _peekable(self._file)
         try:
-            yield from self._uncompressed(file)
+            yield from self._uncompressed(_decompressing(opened))
         except (zstandard.ZstdError, zlib.error, EOFError, gzip.BadGzipFile) as error:
             raise DecodeError(
                 f"the compressed file cannot be read to its end: {error}",
                 hint="what came before was taken; is the file cut short or still being written?",
             ) from error
+        finally:
+            if opened is not self._file:
+                opened.detach()  # or it would close the caller's file with itself
 
     def _uncompressed(self, file: io.BufferedReader) -> Iterator[Batch]:
         start = file.peek(_SNIFF_BYTES)[:_SNIFF_BYTES]
@@ -152,6 +150,16 @@ class _Zstd(io.RawIOBase):
 
 def _peekable(file: BinaryIO) -> io.BufferedReader:
     return file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, file), 1 << 20)
+
+
+def _decompressing(file: io.BufferedReader) -> io.BufferedReader:
+    """The file as it was before compression."""
+    start = file.peek(_SNIFF_BYTES)
+    if start[:2] == _GZIP:
+        return _peekable(cast(BinaryIO, gzip.GzipFile(fileobj=file)))
+    if start[:4] == _ZSTD:
+        return _peekable(cast(BinaryIO, _Zstd(file)))
+    return file
 
 
 def _sniff(start: bytes) -> str:
