@@ -119,10 +119,12 @@ class Catalog:
         self.repair: NDArray[np.uint8] = np.zeros(1024, np.uint8)
 
     def _grow(self) -> None:
-        size = 2 * len(self.key)
-        for name in ("key", "verdict", "meant", "scale", "repair"):
+        """Twice the room; new rows hold the defaults of `_reset`, so that most columns need no writing."""
+        size = len(self.key)
+        for name in ("key", "verdict", "meant", "repair"):
             column = getattr(self, name)
-            setattr(self, name, np.resize(column, size))
+            setattr(self, name, np.concatenate((column, np.zeros(size, column.dtype))))
+        self.scale = np.concatenate((self.scale, np.ones(size)))
 
     def __len__(self) -> int:
         return self._size
@@ -176,9 +178,12 @@ class Catalog:
     def _append(self, mapped: Mapped, key: int, attributes: bytes, repair: Repair) -> int:
         at = self._next()
         self.key[at] = key
-        self.meant[at] = mapped.meant
-        self.scale[at] = mapped.scale
-        self.repair[at] = repair
+        if mapped.meant != Meant.DELTA:
+            self.meant[at] = mapped.meant
+        if mapped.scale != 1:
+            self.scale[at] = mapped.scale
+        if repair:
+            self.repair[at] = repair
         edge = mapped.edge
         sender, receiver, source, destination = edge[:4]
         if mapped.is_received:

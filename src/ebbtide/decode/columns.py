@@ -6,11 +6,12 @@ go through the same mapping as any other source's. Streaming: a chunk of rows at
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, Final, Literal, TypeAlias
+from typing import IO, Any, BinaryIO, Final, Literal, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +32,7 @@ Column: TypeAlias = Any
 
 ROWS: Final = 65_536
 _HEADER_BYTES_MAX: Final = 1 << 20
+_HEADER_HINT: Final = "a CSV table begins with the names of its columns"
 _NO_TIME: Final = int(np.iinfo(np.int64).min)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNIT_NS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": SECOND_NS, "m": MINUTE_NS}
@@ -58,13 +60,24 @@ class _Table:
 
     def stream(self, file: BinaryIO, state: CounterState) -> Iterator[Batch]:
         """The samples of a table, some ten thousand rows a batch. `file` must be seekable for Parquet."""
-        try:
-            for chunk in self._chunks(file):
-                yield self._rows(chunk, state)
-        except (pa.ArrowException, OSError) as error:
-            raise DecodeError(f"not a {self.name} table: {error}", hint="is the file cut short?") from error
+        chunks = self._chunks(file)
+        while (chunk := self._next(chunks)) is not None:
+            try:
+                batch = self._rows(chunk, state)
+            except pa.ArrowException as error:
+                raise self._unreadable(error) from error
+            yield batch
         if self.bad_rows:
             yield Batch.empty(self._take_bad_rows(Counts()))
+
+    def _next(self, chunks: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+        try:
+            return next(chunks, None)
+        except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: names that are not UTF-8
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> DecodeError:
+        return DecodeError(f"not a {self.name} table: {error}", hint="is the file cut short?")
 
     def _take_bad_rows(self, counts: Counts) -> Counts:
         if self.bad_rows:
@@ -76,6 +89,9 @@ class _Table:
         raise NotImplementedError
 
     def _rows(self, table: pa.RecordBatch, state: CounterState) -> Batch:
+        names = table.schema.names
+        if len(set(names)) < len(names):
+            raise DecodeError("two columns have the same name", hint="the columns are " + ", ".join(names[:20]))
         self.catalog.begin()
         points = Points(self.catalog)
         time_ns = self._time(table)
@@ -118,7 +134,9 @@ class _Table:
         names = [
             name
             for name in table.schema.names
-            if name not in taken and (columns.attributes is None or name in columns.attributes)
+            if name not in taken
+            and (columns.attributes is None or name in columns.attributes)
+            and not pa.types.is_nested(table.schema.field(name).type)
         ]
         codes = np.zeros(table.num_rows, np.int64)
         for name in names:
@@ -169,16 +187,19 @@ class CsvTable(_Table):
 
     def _chunks(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
         header = file.readline(_HEADER_BYTES_MAX).decode("utf-8-sig", "replace")
-        names = next(csv.reader([header]), [])
+        try:
+            names = next(csv.reader([header.rstrip("\r\n")]), [])
+        except csv.Error as error:
+            raise DecodeError(f"no header line: {error}", hint=_HEADER_HINT) from error
         if not names:
-            raise DecodeError("no header line", hint="a CSV table begins with the names of its columns")
+            raise DecodeError("no header line", hint=_HEADER_HINT)
         read = pyarrow.csv.ReadOptions(column_names=names, use_threads=False, block_size=1 << 22)
         parse = pyarrow.csv.ParseOptions(invalid_row_handler=self._skip)
         convert = pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=True, null_values=[""]
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
         )
         try:
-            reader = pyarrow.csv.open_csv(file, read, parse, convert)
+            reader = pyarrow.csv.open_csv(cast(IO[bytes], _Utf8(file)), read, parse, convert)
         except pa.ArrowInvalid as error:
             if "Empty CSV" in str(error):
                 return
@@ -190,6 +211,25 @@ class CsvTable(_Table):
         """A row with too few or too many cells is counted and left out."""
         self.bad_rows += 1
         return "skip"
+
+
+class _Utf8(io.RawIOBase):
+    """A file whose bytes that are not UTF-8 read as \\xff, because Arrow gives up on a row that has some."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="backslashreplace")
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to about `size` bytes (escapes take four for one), b"" at the end."""
+        while data := self._file.read(size):
+            if text := self._decoder.decode(data):
+                return text.encode()
+        return self._decoder.decode(b"", final=True).encode()
 
 
 class ParquetTable(_Table):
@@ -207,10 +247,12 @@ def _cast(column: Column, kind: pa.DataType, *, safe: bool = True) -> Column:
 
 def _texts(column: Column) -> list[str | None]:
     """Cells as text; bytes that are not UTF-8 become lone surrogates, as they do in every other format."""
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        return [None if cell is None else text_of(cell) for cell in column.to_pylist()]
-    texts: list[str | None] = _cast(column, pa.string()).to_pylist()
-    return texts
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        column = _cast(column, pa.string())
+    cells = _cast(column, pa.binary()).to_pylist()
+    return [None if cell is None else text_of(cell) for cell in cells]
 
 
 def _numbers(column: Column) -> tuple[Float64, Bool, int]:

@@ -22,6 +22,8 @@ from ebbtide.errors import DecodeError
 from ebbtide.series import Batch, Counts
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from ebbtide.decode.formats import Decoder
 
 #: One request of a collector is bounded by its receivers at 64 MiB or below.
@@ -32,6 +34,8 @@ _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _PARQUET: Final = b"PAR1"
 _SIZE_BYTES: Final = 4
+#: Small, because a few bytes of zstd may stand for 128 KiB each.
+_ZSTD_READ_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +64,17 @@ class Reader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches in the file's order. Raises DecodeError if the file is of no known format, or its end is missing."""
-        file = _peekable(self._file)
-        start = file.peek(_SNIFF_BYTES)[:_SNIFF_BYTES]
-        if start[:2] == _GZIP:
-            file = _peekable(cast(BinaryIO, gzip.GzipFile(fileobj=file)))
-        elif start[:4] == _ZSTD:
-            stream = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-            file = _peekable(cast(BinaryIO, stream))
+        opened = _peekable(self._file)
         try:
-            yield from self._uncompressed(file)
+            yield from self._uncompressed(_decompressing(opened))
         except (zstandard.ZstdError, zlib.error, EOFError, gzip.BadGzipFile) as error:
             raise DecodeError(
                 f"the compressed file cannot be read to its end: {error}",
                 hint="what came before was taken; is the file cut short or still being written?",
             ) from error
+        finally:
+            if opened is not self._file:
+                opened.detach()  # or it would close the caller's file with itself
 
     def _uncompressed(self, file: io.BufferedReader) -> Iterator[Batch]:
         start = file.peek(_SNIFF_BYTES)[:_SNIFF_BYTES]
@@ -110,8 +111,55 @@ class Reader:
             yield batch
 
 
+class _Zstd(io.RawIOBase):
+    """A zstd file of one frame or several. Unlike the library's own reader it notices that the end is missing."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._compressed = b""
+        self._ready = b""
+        self._is_within = False
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Fill `buffer` with what is decompressed. Raises EOFError within an unfinished frame."""
+        while not self._ready:
+            if not self._compressed:
+                self._compressed = self._file.read(_ZSTD_READ_BYTES)
+            if not self._compressed:
+                if self._is_within:
+                    raise EOFError("the last zstd frame is not complete")
+                return 0
+            self._advance()
+        view = memoryview(buffer)
+        n = min(len(view), len(self._ready))
+        view[:n], self._ready = self._ready[:n], self._ready[n:]
+        return n
+
+    def _advance(self) -> None:
+        self._ready = self._frame.decompress(self._compressed)
+        self._compressed, self._is_within = b"", True
+        if self._frame.eof:
+            self._compressed, self._is_within = self._frame.unused_data, False
+            self._frame = zstandard.ZstdDecompressor().decompressobj()
+
+
 def _peekable(file: BinaryIO) -> io.BufferedReader:
     return file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, file), 1 << 20)
+
+
+def _decompressing(file: io.BufferedReader) -> io.BufferedReader:
+    """The file as it was before compression."""
+    start = file.peek(_SNIFF_BYTES)
+    if start[:2] == _GZIP:
+        return _peekable(cast(BinaryIO, gzip.GzipFile(fileobj=file)))
+    if start[:4] == _ZSTD:
+        return _peekable(cast(BinaryIO, _Zstd(file)))
+    return file
 
 
 def _sniff(start: bytes) -> str:
@@ -154,10 +202,9 @@ def _lines(file: io.BufferedReader) -> Iterator[bytes]:
     """Lines, each cut just above LINE_BYTES_MAX, so that a file without line ends is not read into memory."""
     while line := file.readline(LINE_BYTES_MAX + 1):
         yield line
-        while len(line) > LINE_BYTES_MAX and not line.endswith(b"\n"):
+        is_cut = len(line) > LINE_BYTES_MAX
+        while is_cut and line and not line.endswith(b"\n"):
             line = file.readline(LINE_BYTES_MAX)
-            if not line:
-                return
 
 
 def _decompressed(record: bytes) -> bytes:

@@ -95,8 +95,10 @@ class Mapper:
         if isinstance(rule, Ignored):
             return rule
         views = self.preset.views
-        if views is not None and point.get(views.attribute, views.use) != views.use:
-            return Ignored("other_aggregation_view")
+        if views is not None:
+            level = point.get(views.attribute) or resource.get(views.attribute) or views.use
+            if level != views.use:
+                return Ignored("other_aggregation_view")
         if meant is None:
             if rule.untyped == "ignore":
                 return Ignored("untyped")

@@ -100,23 +100,23 @@ class OtlpProto:
         self, surroundings: Surroundings, metrics: list[bytes], found: heads.Heads, run: slice, points: Points
     ) -> None:
         """A run of metrics with one point each: known by all their bytes but the head."""
-        spans = zip(metrics[run], found.head[run].tolist(), found.rest[run].tolist(), strict=True)
-        keys = [metric[:head] + metric[rest:] for metric, head, rest in spans]
+        offsets = (found.head[run].tolist(), found.rest[run].tolist(), found.end[run].tolist())
+        spans = list(zip(metrics[run], *offsets, strict=True))
+        keys = [metric[:head] + metric[rest:] for metric, head, rest, _ in spans]
         ids = list(map(surroundings.found.get, keys))
         if None in ids:
             for row, known in enumerate(ids):
                 if known is None:
-                    ids[row] = self._learn_single(surroundings, keys[row], metrics, found, run.start + row)
+                    ids[row] = self._learn_single(surroundings, keys[row], *spans[row])
         _put(points, ids, found, run, lambda at: self._metric(surroundings, metrics[at], points))
 
     def _learn_single(
-        self, surroundings: Surroundings, key: bytes, metrics: list[bytes], found: heads.Heads, at: int
+        self, surroundings: Surroundings, key: bytes, metric: bytes, head: int, rest: int, end: int
     ) -> int | None:
-        """The id of the only point of metric `at`; None where it must be read the exact way each time."""
+        """The id of a metric's only point, [head, end) with its labels at `rest`; None: read it the exact way."""
         known = surroundings.found.get(key)  # learnt a moment ago, from the same body
         if known is not None:
             return known
-        metric, head, rest, end = metrics[at], int(found.head[at]), int(found.rest[at]), int(found.end[at])
         try:
             labels = self._plain_labels(metric[rest:end])
             header = (metric[:head], metric[end:])

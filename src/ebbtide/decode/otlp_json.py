@@ -21,6 +21,8 @@ from ebbtide.errors import DecodeError
 from ebbtide.series import Batch
 
 T = TypeVar("T")
+#: JSON that is broken, of a wrong type, not UTF-8, or nested without end.
+_UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 _NONE: Final = msgspec.Raw(b"null")
 _TEMPORALITIES: Final = {"AGGREGATION_TEMPORALITY_DELTA": 1, "AGGREGATION_TEMPORALITY_CUMULATIVE": 2}
 
@@ -172,7 +174,7 @@ class OtlpJson:
         """What cannot be parsed here counts as absent: the points are still somebody's traffic."""
         try:
             return _lenient(self._attributes, raw, _Attributes) or _Attributes()
-        except (msgspec.DecodeError, ValueError, RecursionError):
+        except _UNREADABLE:
             return _Attributes()
 
     def _metric(self, surroundings: Surroundings, metric: _Metric, points: Points) -> None:
@@ -210,7 +212,7 @@ class OtlpJson:
                 at = found.get(key)
                 if at is None:
                     at = self._learn(context, key)
-            except (ValueError, OverflowError, msgspec.DecodeError, RecursionError):
+            except (*_UNREADABLE, OverflowError):
                 points.reject("malformed")
                 continue
             points.add(at, start, end, number, ended)
@@ -287,7 +289,7 @@ def _salvage(body: bytes, points: Points) -> Iterator[_ResourceMetrics]:
     """The request level by level, without what has a wrong type; that is rejected as malformed."""
     try:
         request = msgspec.json.decode(body, type=_RawRequest)
-    except msgspec.ValidationError as error:
+    except _UNREADABLE as error:
         raise _no_request(body, error) from error
     for raw_resource in request.resource_metrics or []:
         resource = _part(raw_resource, _RawResourceMetrics, points)
@@ -305,7 +307,7 @@ def _salvage(body: bytes, points: Points) -> Iterator[_ResourceMetrics]:
 def _salvage_metric(raw: msgspec.Raw, points: Points) -> _Metric | None:
     try:
         return msgspec.json.decode(raw, type=_Metric)
-    except (msgspec.DecodeError, ValueError):
+    except _UNREADABLE:
         metric = _part(raw, _RawMetric, points)
     if metric is None:
         return None
@@ -323,6 +325,6 @@ def _salvage_numbers(numbers: _RawNumbers | None, points: Points) -> _Numbers | 
 def _part(raw: msgspec.Raw, kind: type[T], points: Points) -> T | None:
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, ValueError):
+    except _UNREADABLE:
         points.reject("malformed")
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from importlib import resources
 from typing import Annotated, Literal
 
@@ -60,6 +61,12 @@ class Pick(_Model):
     @classmethod
     def _from_text(cls, data: object) -> object:
         return {"attribute": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _has_group(self) -> Pick:
+        if self.pattern is not None and re.compile(self.pattern).groups == 0:
+            raise ValueError("the pattern has no group ( ) to take")
+        return self
 
 
 Picks = Annotated[list[Pick], BeforeValidator(_as_list)]
@@ -125,6 +132,14 @@ class IdentityRule(_Model):
     pattern: Pattern
     replace: str = ""
 
+    @model_validator(mode="after")
+    def _can_replace(self) -> IdentityRule:
+        try:
+            re.sub(self.pattern, self.replace, "")
+        except (re.error, IndexError) as error:
+            raise ValueError(f"`replace` does not fit the pattern: {error}") from error
+        return self
+
 
 class Views(_Model):
     """The source repeats the same traffic at several levels, told apart by `attribute`: take one level, `use`.
@@ -155,6 +170,14 @@ class Columns(_Model):
     value_column: str | None = None
     constants: dict[str, str] = {}
     attributes: list[str] | None = None
+
+    @field_validator("origin", mode="before")
+    @classmethod
+    def _is_time(cls, value: object) -> object:
+        """YAML reads a time that is not quoted as one."""
+        if isinstance(value, str):
+            datetime.fromisoformat(value)
+        return value.isoformat() if isinstance(value, datetime) else value
 
     @model_validator(mode="after")
     def _wide_or_long(self) -> Columns:

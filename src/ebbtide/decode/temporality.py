@@ -65,12 +65,16 @@ class CounterState:
 
     def restore(self, readings: Iterable[tuple[int, tuple[int, int, float]]]) -> None:
         """Take over readings kept elsewhere, as (key, (start_ns, end_ns, reading)); newer ones here win."""
-        for key, (start, end, reading) in readings:
-            known = self.get(key)
-            if known is None or known[1] < end:
-                row = self._rows_for([key])
-                self._start[row], self._end[row], self._reading[row] = start, end, reading
-        self._evict()
+        newest: dict[int, tuple[int, int, float]] = {}
+        for key, one in readings:
+            known = newest.get(key) or self.get(key)
+            if known is None or known[1] < one[1]:
+                newest[key] = one
+        if newest:
+            rows = self._rows_for(list(newest))
+            start, end, reading = zip(*newest.values(), strict=True)
+            self._start[rows], self._end[rows], self._reading[rows] = start, end, reading
+            self._evict()
 
     def last(self, keys: list[int]) -> tuple[Bool, Int64, Float64]:
         """For each key: whether there is a reading, its end_ns, the reading; shapes (n,)."""

@@ -94,7 +94,7 @@ def _classes() -> dict[str, type[Message]]:
     }
 
 
-_made: Final = _classes()
+MESSAGES: Final = _classes()
 if TYPE_CHECKING:
     # The classes are made above at run time; their fields are the table's.
     Request: Any
@@ -104,9 +104,9 @@ if TYPE_CHECKING:
     Scope: Any
     KeyValue: Any
 else:
-    Request = _made["Request"]
-    Metric = _made["Metric"]
-    Point = _made["Point"]
-    Resource = _made["Resource"]
-    Scope = _made["Scope"]
-    KeyValue = _made["KeyValue"]
+    Request = MESSAGES["Request"]
+    Metric = MESSAGES["Metric"]
+    Point = MESSAGES["Point"]
+    Resource = MESSAGES["Resource"]
+    Scope = MESSAGES["Scope"]
+    KeyValue = MESSAGES["KeyValue"]
