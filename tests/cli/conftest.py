@@ -1,11 +1,19 @@
 """Runs commands as a shell would, in this process."""
 
+import gzip
+import json
+import shutil
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from ebbtide.cli.app import main
+from ebbtide.cli.console import progress_bar
+from ebbtide.cli.importing import import_files
+from ebbtide.decode.preset import load_preset
+from ebbtide.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -37,13 +45,10 @@ def ebbtide(monkeypatch, capsys, tmp_path):
     return run
 
 
-@pytest.fixture
-def recorded(tmp_path):
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory) -> Path:
     """A file of the collector's file exporter: two days of a quiet process, and 200 MB in the last 20 minutes."""
-    import gzip
-    import json
-
-    path = tmp_path / "otel.jsonl.gz"
+    path = tmp_path_factory.mktemp("recorded") / "otel.jsonl.gz"
     with gzip.open(path, "wt") as file:
         for hour in range(48):
             points = [_point(hour * 3600 + tick * 30, 250_000 + tick % 7 * 9_000) for tick in range(1, 121)]
@@ -51,6 +56,22 @@ def recorded(tmp_path):
                 points += [_point(47 * 3600 + 2400 + tick * 30, 10_000_000, "203.0.113.9") for tick in range(1, 21)]
             file.write(json.dumps(_request(points)) + "\n")
     return path
+
+
+@pytest.fixture(scope="session")
+def imported(recorded) -> Path:
+    """A store of that file."""
+    path = recorded.with_name("imported.duckdb")
+    with Store.open(path) as store, progress_bar() as progress:
+        import_files(store, [recorded], load_preset("opentelemetry-network"), cluster="default", progress=progress)
+    return path
+
+
+@pytest.fixture
+def db(imported, tmp_path) -> str:
+    """A copy of that store, for a test to change."""
+    shutil.copy(imported, tmp_path / "e.duckdb")
+    return "e.duckdb"
 
 
 START_S = 1_764_000_000 // 3600 * 3600

@@ -6,10 +6,10 @@ import pytest
 
 
 @pytest.fixture
-def db(ebbtide, recorded):
-    ebbtide("import", recorded, "--db", "e.duckdb")
-    ebbtide("detect", "--db", "e.duckdb")
-    return "e.duckdb"
+def db(ebbtide, db):
+    """A store with the findings of its last hour."""
+    ebbtide("detect", "--db", db)
+    return db
 
 
 def test_findings_are_kept_and_listed(ebbtide, db):

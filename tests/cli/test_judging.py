@@ -3,15 +3,7 @@ import io
 import json
 from pathlib import Path
 
-import pytest
-
 from ebbtide.store.store import Store
-
-
-@pytest.fixture
-def db(ebbtide, recorded):
-    ebbtide("import", recorded, "--db", "e.duckdb")
-    return "e.duckdb"
 
 
 def test_detect_finds_the_burst_and_says_what_it_judged(ebbtide, db):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from ebbtide.cli import console
 from ebbtide.cli.options import Directory, Ids, Json, chosen, load_catalogue
+from ebbtide.detect.detection import Detection
 from ebbtide.detect.examples import run_examples
 from ebbtide.errors import DataError
 from ebbtide.finding.annotations import annotate
@@ -40,36 +42,43 @@ def show_command(
     if as_json:
         console.print_json(detection.model_dump(mode="json", by_alias=True))
         return
-    annotations = annotate(detection)
     console.say(f"{detection.name} ({detection.id} {detection.version}, {detection.status})")
-    console.say(detection.description)
-    risk = detection.risk
-    techniques = ", ".join(f"{one.id} {one.name}".strip() for one in annotations.mitre_attack)
-    console.print_table(
-        ("", ""),
-        [
-            ("type", detection.type),
-            ("author, date", f"{detection.author}, {detection.date}"),
-            ("metrics", ", ".join(detection.metrics)),
-            ("one row per", ", ".join(detection.by)),
-            ("baseline per", ", ".join(detection.baseline.by)),
-            ("detector", f"{detection.detector} {dict(detection.options)}"),
-            (
-                "risk",
-                f"{risk.score:g} = impact {risk.impact:g} x confidence {risk.confidence:g} / 100, on the {risk.object}",
-            ),
-            ("message", detection.message),
-            ("ATT&CK", techniques),
-            ("kill chain", ", ".join(annotations.kill_chain)),
-            ("NIST, CIS", ", ".join((*annotations.nist, *annotations.cis20))),
-            ("story", ", ".join(detection.story)),
-            ("required fields", ", ".join(detection.required_fields)),
-            ("known false positives", detection.known_false_positives),
-            ("how to implement", detection.how_to_implement),
-            *(("choice", choice) for choice in detection.choices),
-            *(("reference", one) for one in detection.references),
-        ],
-    )
+    for name, text in _page(detection):
+        console.say()
+        console.say(f"{name}:")
+        for line in text.splitlines():
+            console.say(f"  {line}")
+
+
+def _page(detection: Detection) -> Iterator[tuple[str, str]]:
+    """What the page of a detection says, by heading; headings without a text are left out."""
+    annotations, risk = annotate(detection), detection.risk
+    options = ", ".join(f"{name}={value}" for name, value in detection.options.items())
+    formula = f"{risk.score:g} = impact {risk.impact:g} x confidence {risk.confidence:g} / 100, on the {risk.object}"
+    techniques = (f"{one.id} {one.name} ({', '.join(one.tactics)})" for one in annotations.mitre_attack)
+    sections = {
+        "description": detection.description,
+        "type": detection.type,
+        "author": f"{detection.author}, {detection.date}",
+        "looks at": f"{', '.join(detection.metrics)}, one row per {', '.join(detection.by)}",
+        "baseline": f"one per {', '.join(detection.baseline.by)}",
+        "detector": f"{detection.detector}: {options}",
+        "risk": formula,
+        "message": detection.message,
+        "ATT&CK": "\n".join(techniques),
+        "kill chain": ", ".join(annotations.kill_chain),
+        "NIST": ", ".join(annotations.nist),
+        "CIS": ", ".join(annotations.cis20),
+        "story": ", ".join(detection.story),
+        "product": ", ".join(detection.product),
+        "required fields": ", ".join(detection.required_fields),
+        "how to implement": detection.how_to_implement,
+        "known false positives": detection.known_false_positives,
+        "choices": "\n".join(detection.choices),
+        "macros": "\n".join(f"{one.name}: {one.meaning}" for one in detection.macros),
+        "references": "\n".join(detection.references),
+    }
+    return ((name, text) for name, text in sections.items() if text)
 
 
 @app.command("test", help="Run the examples in the detections' files; exit code 3 if one fails.")
