@@ -1,31 +1,20 @@
 import subprocess
 import sys
 
+COMMANDS = ("demo", "import", "detect", "backtest", "why", "findings", "explain", "export", "check")
+GROUPS = ("detections list", "detections show", "detections test", "filters list", "filters add", "filters remove")
+
 
 def test_help_names_every_command(ebbtide):
     ran = ebbtide("--help")
 
     assert ran.code == 0
-    for command in ("import", "detect", "backtest", "why", "findings", "explain", "export", "check", "filters"):
-        "demo",
-        "import",
-        "detect",
-        "backtest",
-        "why",
-        "findings",
-        "explain",
-        "export",
-        "check",
-        "detections",
-        "filters",
-    ]:
+    for command in (*COMMANDS, "detections", "filters"):
         assert command in ran.out
 
 
 def test_every_command_has_help(ebbtide):
-    for words in ("import", "detect", "backtest", "why", "findings", "explain", "export", "check", "demo"):
-        assert ebbtide(words, "--help").code == 0
-    for words in ("detections list", "detections show", "detections test", "filters add", "filters list"):
+    for words in (*COMMANDS, *GROUPS):
         assert ebbtide(*words.split(), "--help").code == 0
 
 
