@@ -27,7 +27,7 @@
   }
 
   function local(ms) {
-    const parts = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false };
+    const parts = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
     return new Intl.DateTimeFormat(undefined, { ...parts, timeZoneName: "short" }).format(new Date(ms));
   }
 
