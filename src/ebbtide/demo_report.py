@@ -11,7 +11,7 @@ from ebbtide.finding.finding import Finding
 from ebbtide.finding.lifecycle import Episode
 from ebbtide.finding.text import count_text, duration_text, percent_text, rfc3339
 from ebbtide.report.report import Card, Chart, Destination, Label, Report, Row, Summary
-from ebbtide.series import HOUR_NS, MINUTE_NS
+from ebbtide.series import HOUR_NS, MINUTE_NS, Entity
 from ebbtide.store.reading import Grouping
 from ebbtide.store.store import Store
 
@@ -40,23 +40,24 @@ def build(store: Store, comparisons: list[Comparison], command: str) -> Report:
         subtitle="Server Machine Dataset (MIT): the second half is labelled, the first is what was learned from",
         notes=tuple(notes),
         summaries=tuple(_summary(one) for one in comparisons),
-        rows=_rows(comparisons),
+        rows=_rows(comparisons, {one.workload: one for one in store.identity.entities}),
         cards=tuple(sorted(cards, key=lambda card: (card.opened_ns, card.detection))),
     )
 
 
 def _summary(one: Comparison) -> Summary:
     found, labelled = one.count(is_outbound=True)
-    return Summary(one.backtest.detection.id, len(one.backtest.episodes), found, labelled - found, len(one.extra))
+    run = one.backtest
+    return Summary(run.detection.short_name, len(run.episodes), found, labelled - found, len(one.extra))
 
 
-def _rows(comparisons: list[Comparison]) -> tuple[Row, ...]:
+def _rows(comparisons: list[Comparison], entities: dict[str, Entity]) -> tuple[Row, ...]:
     rows = []
     for at, incident in enumerate(recording.incidents()):
         found_by = [one.found_by[at] for one in comparisons]
         rows.append(
             Row(
-                incident.machine,
+                str(entities[incident.machine]),
                 incident.start_ns,
                 incident.end_ns,
                 " ".join(incident.dimensions),
@@ -70,6 +71,8 @@ def _rows(comparisons: list[Comparison]) -> tuple[Row, ...]:
 def _card(store: Store, comparison: Comparison, episode: Episode, command: str) -> Card:
     finding, detection = episode.finding, comparison.backtest.detection
     evidence = finding.evidence
+    starts = [hit.start_ns for one in evidence.metrics for hit in one.hits]
+    first_ns, last_ns = min(starts), max(starts)
     is_extra = any(one.finding.uid == finding.uid for one in comparison.extra)
     baseline = f"{rfc3339(evidence.baseline_from_ns)} to {rfc3339(evidence.baseline_to_ns)}"
     destinations = tuple(
@@ -83,7 +86,7 @@ def _card(store: Store, comparison: Comparison, episode: Episode, command: str) 
     )
     facts = (
         ("Message", finding.message),
-        ("Hits", f"{evidence.count}, in {duration_text(finding.end_ns - finding.opened_ns)}"),
+        ("Hits", f"{evidence.count}, in {duration_text(last_ns + evidence.bucket_ns - first_ns)}"),
         ("Baseline", baseline),
         ("Largest destination", percent_text(evidence.destinations[0].share) if evidence.destinations else "not known"),
     )

@@ -160,52 +160,44 @@ def why_command(
         if not any(entity in str(one) for one in store.identity.entities):
             raise NotFoundError(f"no stored entity contains {entity!r}", hint="see `ebbtide export entities`")
         for detection in detections:
-            evaluation = Evaluation(detection.id, now_ns)
             console.say(f"{detection.id} at {rfc3339(now_ns)}")
-            rows = [
-                row
-                for judged in judge(store, detection, now_ns, evaluation, detectors[detection.detector])
-                for row in _reasons(judged, entity, detection)
-            ]
-            if rows:
-                console.print_table(("entity", "metric", "largest", "line", "mean", "hits", "verdict"), rows)
-            else:
-                console.say("  it sent nothing in this window: nothing was judged.")
+            evaluation = Evaluation(detection.id, now_ns)
+            is_judged = False
+            for judged in judge(store, detection, now_ns, evaluation, detectors[detection.detector]):
+                for at_row, label in enumerate(judged.window.entities):
+                    if entity in str(label):
+                        _tell(judged, at_row, detection)
+                        is_judged = True
+            if not is_judged:
+                console.say("It sent nothing in this window, so nothing was judged.")
             console.say()
 
 
-def _reasons(judged: Judged, wanted: str, detection: Detection) -> list[tuple[object, ...]]:
+def _tell(judged: Judged, row: int, detection: Detection) -> None:
+    """One entity's metrics against their lines, and what is missing to a finding."""
     window, anomalies, moments = judged.window, judged.anomalies, judged.baseline.moments
-    needed = detection.options.get("more_than", 0)
     is_sum = detection.options.get("statistic") == "sum"
     rows: list[tuple[object, ...]] = []
-    for at, label in enumerate(window.entities):
-        if wanted not in str(label):
+    for metric, name in enumerate(window.metrics):
+        points = window.points[row, metric]
+        if not points.any():
             continue
-        for metric, name in enumerate(window.metrics):
-            points = window.points[at, metric]
-            if not points.any():
-                continue
-            value = window.total[at, metric] if is_sum else window.total[at, metric] / np.maximum(points, 1)
-            reason = next((why for why, mask in anomalies.unscored.items() if mask[at, metric]), "")
-            hits = (anomalies.entity == at) & (anomalies.metric == metric)
-            line = anomalies.lines[at, metric]
-            rows.append((
-                str(label), name, count_text(float(value[points > 0].max())),
-                "-" if reason else count_text(float(line)),
-                "-" if moments.count[at, metric] == 0 else count_text(float(moments.mean[at, metric])),
-                int(hits.sum()),
-                _verdict(reason, bool(anomalies.fired[at]), int(anomalies.count[at]), int(str(needed))),
-            ))  # fmt: skip
-    return rows
-
-
-def _verdict(reason: str, is_fired: bool, count: int, needed: int) -> str:
-    if reason:
-        return f"not judged: {_WORDS.get(reason, reason)}"
-    if is_fired:
-        return f"fired: {count} hits, more than {needed}"
-    return f"quiet: {count} hits in all metrics, more than {needed} would fire"
+        value = window.total[row, metric] if is_sum else window.total[row, metric] / np.maximum(points, 1)
+        reason = next((why for why, mask in anomalies.unscored.items() if mask[row, metric]), "")
+        hits = (anomalies.entity == row) & (anomalies.metric == metric)
+        mean = "-" if moments.count[row, metric] == 0 else count_text(float(moments.mean[row, metric]))
+        line = "-" if reason else count_text(float(anomalies.lines[row, metric]))
+        largest = count_text(float(value[points > 0].max()))
+        rows.append((name, largest, line, mean, int(hits.sum()), reason or "judged"))
+    console.say(str(window.entities[row]))
+    console.print_table(("metric", "largest", "line", "mean", "hits", "judged"), rows)
+    needed, count = detection.options.get("more_than", 0), int(anomalies.count[row])
+    outcome = (
+        f"fired: {count} hits, more than {needed}"
+        if anomalies.fired[row]
+        else f"{count} hits; more than {needed} would fire"
+    )
+    console.say(f"  {outcome}.")
 
 
 def _span(store: Store) -> tuple[int, int]:

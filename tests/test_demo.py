@@ -1,0 +1,79 @@
+"""The demonstration on the shipped recording: the same figures every time, and a page that shows them."""
+
+import pytest
+
+from ebbtide import recording
+from ebbtide.demo import Comparison, compare, fill, labelled_span
+from ebbtide.demo_report import build
+from ebbtide.detect.catalogue import load
+from ebbtide.registry import DETECTORS
+from ebbtide.report.render import render
+from ebbtide.series import HOUR_NS
+from ebbtide.store.check import check
+from ebbtide.store.store import Store
+
+
+@pytest.fixture(scope="module")
+def store():
+    with Store.open() as store:
+        assert fill(store, lambda _: None) == 1_327_025
+        yield store
+
+
+@pytest.fixture(scope="module")
+def comparisons(store) -> dict[str, Comparison]:
+    ticks = []
+    found = {
+        one.short_name: compare(store, one, lambda done, of: ticks.append((done, of)))
+        for one in load(DETECTORS).detections.values()
+    }
+    assert ticks[0] == (1, ticks[-1][1])
+    assert ticks[-1][0] == ticks[-1][1]
+    return found
+
+
+def test_the_store_of_the_recording_is_sound(store):
+    assert check(store) == []
+
+
+def test_both_directions_are_known(store):
+    _, sent, received = store.contacts.history(0, "tcp.bytes", recording.START_NS, recording.START_NS + 48 * HOUR_NS)
+
+    assert len(sent) == 49 - 1
+    assert (sent > 0).all() and (received > 0).all()
+
+
+@pytest.mark.parametrize(("name", "findings", "found", "extra"), [("upstream", 20, 7, 14), ("corrected", 25, 7, 18)])
+def test_findings_beside_labels(comparisons, name, findings, found, extra):
+    one = comparisons[name]
+
+    assert len(one.backtest.episodes) == findings
+    assert one.count(is_outbound=True) == (found, 23)
+    assert one.count(is_outbound=False)[1] == 49
+    assert len(one.extra) == extra
+
+
+def test_every_tick_was_judged(comparisons):
+    first, last = labelled_span()
+    for one in comparisons.values():
+        assert one.backtest.ticks == (last - first) // HOUR_NS + 1
+        assert one.backtest.scored == one.backtest.ticks * 4 * 4
+        assert not one.backtest.unscored
+
+
+def test_the_long_incident_is_found_by_both(comparisons):
+    [at] = [i for i, one in enumerate(recording.incidents()) if one.end_ns - one.start_ns > 50 * HOUR_NS]
+
+    assert all(one.found_by[at] is not None for one in comparisons.values())
+
+
+def test_the_page_has_a_card_and_charts_for_every_finding(store, comparisons):
+    report = build(store, list(comparisons.values()), "ebbtide demo")
+    page = render(report)
+
+    assert len(report.cards) == 45
+    assert all(card.charts and card.charts[0].marks for card in report.cards)
+    assert {row.entity for row in report.rows} == {card.entity for card in report.cards}
+    assert "bytes in" not in " ".join(card.headline for card in report.cards)
+    assert all(card.headline in page.replace("&#39;", "'") for card in report.cards)
+    assert len(page) < 5_000_000
