@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from ebbtide.decode.catalog import Catalog, Scope
+from ebbtide.decode.catalog import TIME_MAX_NS, Catalog, Scope
 from ebbtide.decode.label import text_of
-from ebbtide.decode.points import TIME_MAX_NS, Bool, Points
+from ebbtide.decode.points import Bool, Points
 from ebbtide.decode.preset import Columns
 from ebbtide.decode.temporality import CounterState
 from ebbtide.errors import ConfigError, DecodeError
