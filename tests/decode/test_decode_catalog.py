@@ -7,6 +7,7 @@ from requests_of_decode import EDGE, END_NS, Point, preset, proto
 from ebbtide.decode.catalog import Catalog
 from ebbtide.decode.mapping import Mapper
 from ebbtide.decode.otlp import OtlpProto
+from ebbtide.decode.preset import load_preset
 from ebbtide.decode.temporality import CounterState
 from ebbtide.series import SECOND_NS
 
@@ -62,3 +63,13 @@ def test_ids_of_ours_and_of_others_do_not_mix_when_columns_grow() -> None:
     decoder.decode(proto(others), CounterState())
     batch = decoder.decode(proto(series(0, 3000) + others), CounterState())
     assert len(batch) == 3000 and batch.counts.ignored == {"other_aggregation_view": 900}
+
+
+def test_made_up_metrics_of_ours_fill_the_catalog_too() -> None:
+    catalog = Catalog(Mapper(load_preset("splunk")), key_bytes_max=1_000_000)
+    decoder = OtlpProto(catalog)
+    labels = {**EDGE, "k8s.cluster.name": "c"}
+    for begin in range(0, 5000, 500):
+        points = [Point(metric=f"tcp.m{at}", labels=labels) for at in range(begin, begin + 500)]
+        assert len(decoder.decode(proto(points, single=True), CounterState())) == 500
+    assert len(catalog) <= 1000

@@ -137,6 +137,18 @@ def test_tables_are_streamed_and_counters_go_on() -> None:
     assert int(np.isnan(Batch.concat(batches).value).sum()) == 2
 
 
+def test_dictionary_columns_are_read_like_plain_ones() -> None:
+    plain = pa.table({"time": [1767225600] * 3, "workload": ["w", None, "w"], "tcp.bytes": [5.0, 6.0, 7.0]})
+    encoded = pa.table({name: plain[name].dictionary_encode() for name in plain.schema.names})
+    found = []
+    for one in (plain, encoded):
+        sink = io.BytesIO()
+        pa.parquet.write_table(one, sink)
+        found.append(Session(preset(unit="s")).decode("parquet", sink.getvalue()))
+    assert found[0].series == found[1].series and found[0].value.tolist() == found[1].value.tolist() == [5.0, 7.0]
+    assert found[1].counts.ignored == {"no_entity": 1}
+
+
 def test_timestamp_columns_need_no_unit() -> None:
     sink = io.BytesIO()
     times = pa.array([NEW_YEAR_NS // 1000, None], pa.timestamp("us", "UTC"))

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests_of_decode import EDGE, END_NS
 
-from ebbtide.decode.catalog import Catalog, Scope, Surroundings
+from ebbtide.decode.catalog import TIME_MAX_NS, TIME_MIN_NS, Catalog, Scope, Surroundings
 from ebbtide.decode.mapping import Mapper, Meant
-from ebbtide.decode.points import TIME_MAX_NS, TIME_MIN_NS, Points
+from ebbtide.decode.points import Points
 from ebbtide.decode.preset import load_preset
 from ebbtide.decode.temporality import CounterState
 from ebbtide.series import SECOND_NS, Batch

@@ -55,3 +55,11 @@ def test_an_unknown_format_is_refused_with_those_known() -> None:
 def test_a_session_passes_its_presets_notice_on() -> None:
     assert Session(load_preset("inspektor-gadget-top-tcp")).notice
     assert not session().notice
+
+
+def test_a_reading_from_the_future_cannot_blind_a_series() -> None:
+    one = session()
+    one.decode("otlp_proto", counters(0))
+    ahead = one.decode("otlp_proto", counters(1_000_000), not_after_ns=END_NS + 3600 * SECOND_NS)
+    assert ahead.counts.rejected == {"in_future": 20} and len(ahead) == 0
+    assert one.decode("otlp_proto", counters(1)).value.tolist() == list(range(20))

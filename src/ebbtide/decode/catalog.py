@@ -21,13 +21,19 @@ from ebbtide.decode.mapping import Ignored, Labels, Mapped, Mapper, Meant
 from ebbtide.series import Series
 
 SERIES_MAX: Final = 200_000
-KEY_BYTES_MAX: Final = 128 * 1024 * 1024
+KEY_BYTES_MAX: Final = 192 * 1024 * 1024
 #: Longer keys are not remembered: their points are parsed each time.
 ONE_KEY_BYTES_MAX: Final = 8 * 1024
 
 #: Of one resource and scope; more distinct metrics than this are made up.
 METRICS_MAX: Final = 10_000
+#: What the things around a key weigh, roughly: so that made-up resources and metrics fill the catalog too.
 _SURROUNDINGS_BYTES: Final = 4_000
+_CONTEXT_BYTES: Final = 2_000
+_ENTRY_BYTES: Final = 100
+#: Times outside are no times: a clock that was never set, or a wrong unit.
+TIME_MIN_NS: Final = 946_684_800_000_000_000  # 2000-01-01
+TIME_MAX_NS: Final = 7_258_118_400_000_000_000  # 2200-01-01
 
 _OTHER_METRIC: Final = Ignored("other_metric")
 ACCEPTED: Final = 0
@@ -47,12 +53,13 @@ class Scope:
 class Context:
     """One metric in its surroundings: what all its points share. `found`: attribute bytes -> id."""
 
-    __slots__ = ("found", "hasher", "meant", "metric", "repair", "resource")
+    __slots__ = ("found", "hasher", "is_weighed", "meant", "metric", "repair", "resource")
 
     def __init__(self, metric: str, meant: Meant | None, resource: Labels, scope: Scope) -> None:
         self.metric = metric
         self.meant = meant
         self.found: dict[Hashable, int] = {}
+        self.is_weighed = False
         self.resource, self.repair = resource, Repair(0)
         resource_json = canonical(resource)
         if not is_clean(resource, resource_json):
@@ -101,6 +108,8 @@ class Catalog:
         self.mapper = mapper
         self.series_max = series_max
         self.key_bytes_max = key_bytes_max
+        #: Points that end later are from a wrong clock; the caller who knows the time sets it.
+        self.time_max_ns = TIME_MAX_NS
         self._reset()
 
     def _reset(self) -> None:
@@ -148,9 +157,12 @@ class Catalog:
     def learn(self, found: dict[Hashable, int], key: Hashable, key_bytes: int, context: Context, point: Labels) -> int:
         """The id of the series with these attributes, remembered in `found` under `key` unless that is too long."""
         at = self.add(context, point)
+        if not context.is_weighed:
+            context.is_weighed = True
+            self._key_bytes += _CONTEXT_BYTES
         if key_bytes <= ONE_KEY_BYTES_MAX:
             found[key] = at
-            self._key_bytes += key_bytes
+            self._key_bytes += key_bytes + _ENTRY_BYTES
         return at
 
     def add(self, context: Context, point: Labels) -> int:

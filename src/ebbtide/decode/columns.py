@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from ebbtide.decode.catalog import Catalog, Scope
+from ebbtide.decode.catalog import TIME_MAX_NS, Catalog, Scope
 from ebbtide.decode.label import text_of
-from ebbtide.decode.points import TIME_MAX_NS, Bool, Points
+from ebbtide.decode.points import Bool, Points
 from ebbtide.decode.preset import Columns
 from ebbtide.decode.temporality import CounterState
 from ebbtide.errors import ConfigError, DecodeError
@@ -140,7 +140,7 @@ class _Table:
         ]
         codes = np.zeros(table.num_rows, np.int64)
         for name in names:
-            encoded = table.column(name).dictionary_encode(null_encoding="encode")
+            encoded = _plain(table.column(name)).dictionary_encode(null_encoding="encode")
             codes = codes * max(1, len(encoded.dictionary)) + encoded.indices.to_numpy(zero_copy_only=False)
             _, codes = np.unique(codes, return_inverse=True)
         _, first, row_labels = np.unique(codes, return_index=True, return_inverse=True)
@@ -245,10 +245,13 @@ def _cast(column: Column, kind: pa.DataType, *, safe: bool = True) -> Column:
     return pc.cast(column, kind, safe=safe)
 
 
+def _plain(column: Column) -> Column:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
 def _texts(column: Column) -> list[str | None]:
     """Cells as text; bytes that are not UTF-8 become lone surrogates, as they do in every other format."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+    column = _plain(column)
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
         column = _cast(column, pa.string())
     cells = _cast(column, pa.binary()).to_pylist()
@@ -257,6 +260,7 @@ def _texts(column: Column) -> list[str | None]:
 
 def _numbers(column: Column) -> tuple[Float64, Bool, int]:
     """Cells as numbers, which cells are numbers, and how many hold something else."""
+    column = _plain(column)
     given = column.is_valid().to_numpy(zero_copy_only=False)
     try:
         if pa.types.is_binary(column.type):

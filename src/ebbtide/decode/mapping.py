@@ -190,10 +190,9 @@ class Mapper:
         return rule.known if workload else rule.otherwise
 
     def _cut(self, process: str) -> str:
-        limit = self.preset.process_bytes
-        if limit is None or len(process) * 4 <= limit:
-            return process
-        return process.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
+        encoded = process.encode("utf-8", "replace")
+        limit = self.preset.process_bytes or len(encoded)
+        return process if len(encoded) <= limit else encoded[:limit].decode("utf-8", "ignore")
 
     def _identify(self, field: str, name: str) -> str:
         for rule, pattern in self._identity:

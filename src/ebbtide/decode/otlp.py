@@ -42,6 +42,7 @@ class OtlpProto:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._pairs = _Pairs()
+        self._label_sets: dict[bytes, dict[str, str] | None] = {}
 
     def decode(self, body: bytes, state: CounterState) -> Batch:
         """The samples of one request. Raises DecodeError if the body is no request at all."""
@@ -59,6 +60,7 @@ class OtlpProto:
             for scope_metrics in resource_metrics.scope_metrics:
                 surroundings = self._surroundings(resource, scope_metrics.scope)
                 self._metrics(surroundings, list(scope_metrics.metrics), points)
+        self._label_sets.clear()
         return points.batch(state)
 
     def _surroundings(self, resource: bytes, scope: bytes) -> Surroundings:
@@ -140,10 +142,17 @@ class OtlpProto:
         return surroundings.context(text_of(metric.name), meant)
 
     def _plain_labels(self, rest: bytes) -> dict[str, str] | None:
-        """The attributes after a point's head; None if there is more that would change what the head says."""
+        """The attributes after a point's head; None if there is more that would change what the head says.
+
+        The metrics of one edge carry the same attributes: within a body they are parsed once.
+        """
+        if rest in self._label_sets:
+            return self._label_sets[rest]
         point = wire.Point.FromString(rest)
         odd = point.flags & NO_RECORDED_VALUE or point.WhichOneof("one") or point.time_unix_nano
-        return None if odd or point.start_time_unix_nano else self._labels(point.attributes)
+        labels = None if odd or point.start_time_unix_nano else self._labels(point.attributes)
+        self._label_sets[rest] = labels
+        return labels
 
     def _metric(self, surroundings: Surroundings, encoded: bytes, points: Points) -> None:
         """One metric with any number of points."""

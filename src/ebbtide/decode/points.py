@@ -9,15 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ebbtide.decode.catalog import ACCEPTED, HEARTBEAT, Catalog
+from ebbtide.decode.catalog import ACCEPTED, HEARTBEAT, TIME_MAX_NS, TIME_MIN_NS, Catalog
 from ebbtide.decode.label import Repair
 from ebbtide.decode.mapping import Meant
 from ebbtide.decode.temporality import CounterState, count
 from ebbtide.series import Batch, Counts, Float64, Heartbeat, Int64
 
-#: Times outside are no times: a clock that was never set, or a wrong unit.
-TIME_MIN_NS = 946_684_800_000_000_000  # 2000-01-01
-TIME_MAX_NS = 7_258_118_400_000_000_000  # 2200-01-01
 #: Above this a value is no count of bytes or packets, but would drown every sum it enters. All 64-bit integers pass.
 VALUE_MAX = 1e19
 
@@ -90,7 +87,8 @@ class _Rows:
         self._mend_starts()
         heartbeats = self._verdicts()
         self._reject(self.end_ns == 0, "no_time")
-        self._reject(~self._has_time(), "bad_time")
+        self._reject((self.end_ns < TIME_MIN_NS) | (self.end_ns > TIME_MAX_NS), "bad_time")
+        self._reject(self.end_ns > self.catalog.time_max_ns, "in_future")
         self._ignore(self.ended & (self._meant() != Meant.CUMULATIVE), "no_recorded_value")
         self._reject(~np.isfinite(self.value) & ~self.ended, "not_finite")
         self._reject(~(np.abs(self.value) <= VALUE_MAX) & ~self.ended, "too_large")
@@ -100,7 +98,7 @@ class _Rows:
         return self._finish(heartbeats)
 
     def _has_time(self) -> Bool:
-        return (self.end_ns >= TIME_MIN_NS) & (self.end_ns <= TIME_MAX_NS)
+        return (self.end_ns >= TIME_MIN_NS) & (self.end_ns <= self.catalog.time_max_ns)
 
     def _meant(self) -> NDArray[np.int8]:
         return self.catalog.meant[self.at]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from ebbtide.decode.catalog import Catalog
+from ebbtide.decode.catalog import TIME_MAX_NS, Catalog
 from ebbtide.decode.files import Reader
 from ebbtide.decode.formats import DECODERS, Decoder
 from ebbtide.decode.mapping import Mapper
@@ -44,15 +44,19 @@ class Session:
         """What to tell the operator before relying on this preset; "" if there is nothing to say."""
         return self.preset.notice
 
-    def decode(self, format_name: str, body: bytes) -> Batch:
+    def decode(self, format_name: str, body: bytes, *, not_after_ns: int = TIME_MAX_NS) -> Batch:
         """The samples of one body (uncompressed). Raises DecodeError if the body is not of this format at all.
 
+        `not_after_ns`: points that end later are rejected as `in_future`, before they touch the counters. A live caller
+        gives now plus some minutes: else one reading from a wrong clock makes all later ones of its series late.
         Formats are the keys of `formats.DECODERS`; another one raises UsageError.
         """
+        self.catalog.time_max_ns = not_after_ns
         return self._decoder(format_name).decode(body, self.state)
 
     def reader(self, file: BinaryIO, format_name: str | None = None) -> Reader:
         """A reader of a whole file, which also says afterwards which lines were bad."""
+        self.catalog.time_max_ns = TIME_MAX_NS
         return Reader(file, self._decoder, self.state, format_name)
 
     def read(self, file: BinaryIO, format_name: str | None = None) -> Iterator[Batch]:
