@@ -40,10 +40,10 @@ WHERE NOT isnan(value) ORDER BY end_ns, series
 """
 
 
-def export(con: duckdb.DuckDBPyConnection, segments: Segments, table: str) -> Iterator[pa.Table]:
+def export(con: duckdb.DuckDBPyConnection, segments: Segments, what: str) -> Iterator[pa.Table]:
     """The rows of a table in parts of bounded size; at least one part, which may be empty."""
-    if table != "samples":
-        yield con.sql(_QUERIES[table]).to_arrow_table()
+    if what != "samples":
+        yield con.sql(_QUERIES[what]).to_arrow_table()
         return
-    for segment in segments.known:
-        yield con.sql(_SAMPLES.replace("{table}", table_of(segment))).to_arrow_table()
+    for table in [table_of(segment) for segment in segments.known] or [segments.between(0, 1)]:
+        yield con.sql(_SAMPLES.replace("{table}", table)).to_arrow_table()
