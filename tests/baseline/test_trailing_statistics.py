@@ -6,6 +6,7 @@ import pytest
 from ebbtide.baseline.trailing_statistics import (
     PEAKS,
     Statistic,
+    current_statistics,
     trailing_statistics,
     usual_hour,
 )
@@ -49,6 +50,16 @@ def test_more_sent_bytes_never_lower_a_statistic():
     before = trailing_statistics(sent, received, 300, 10 * MB).peaks
     after = trailing_statistics(more, received, 300, 10 * MB).peaks
     assert np.all((after >= before) | np.isnan(before))
+
+
+@pytest.mark.parametrize("steps", [3, 12, 100, 500])
+def test_one_decision_gives_what_the_series_ends_with(steps):
+    random = np.random.default_rng(5)
+    sent, received = random.exponential(MB, (3, steps)), random.exponential(MB, (3, steps))
+    sent[random.random(sent.shape) < 0.3] = np.nan
+    series, now = (make(sent, received, 300, 10 * MB) for make in (trailing_statistics, current_statistics))
+    np.testing.assert_array_equal(now.peaks[..., 0], series.peaks[..., -1])
+    np.testing.assert_array_equal(now.sent[..., 0], series.sent[..., -1])
 
 
 def test_without_received_data_the_volumes_stand():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ebbtide.baseline.records_shipped import shipped_models
-from ebbtide.baseline.trailing_statistics import Statistic, trailing_statistics
+from ebbtide.baseline.trailing_statistics import Statistic, current_statistics
 from ebbtide.detect.outbound import day_records, hours_of_day, score_day, squash
 from ebbtide.detect.outbound_options import OutboundOptions
 from ebbtide.detect.outbound_state import day_statistics, open_day, run_cusum
@@ -74,11 +74,11 @@ def test_a_single_tick_gives_what_the_stream_gives():
     state = history.states[day]
     now = day * PER_DAY + (hour + 1) * 4
     window = slice(now - PER_DAY - 24, now)
-    current = trailing_statistics(sent[:, window], received[:, window], STEP_S, OPTIONS.floor_per_hour)
+    current = current_statistics(sent[:, window], received[:, window], STEP_S, OPTIONS.floor_per_hour)
     reference = open_day(state, OPTIONS)
     ratio = hourly_peaks(sent, received, STEP_S, OPTIONS).day(day).ratio[:, : hour + 1]
     cusum = run_cusum(state, reference, ratio, OPTIONS)[:, -1:]
-    values = day_statistics(current.peaks[..., -1:], np.array([hour]), cusum, reference)
+    values = day_statistics(current.peaks, np.array([hour]), cusum, reference)
     tick = score_day(values, day_records(state, MODELS, OPTIONS), OPTIONS)
     place = day * 24 + hour
     np.testing.assert_array_equal(tick.channels.ratio[:, 0], streamed.ratio[:, place])

@@ -1,27 +1,11 @@
 """The harness on a small simulated fleet: budgets are kept, a burst is found, nothing before it changes."""
 
 import numpy as np
-import pytest
 
-from ebbtide.detect.outbound_options import OutboundOptions
-from ebbtide.lab.bench import SCORE, OutboundBench, clean_scores, daily, event_scores, fixed
+from ebbtide.lab.bench import SCORE, clean_scores, daily, event_scores, fixed
 from ebbtide.lab.evaluate import BUDGETS, judge, realised
 from ebbtide.lab.inject import draw_events
 from ebbtide.lab.inject_scenario import burst
-from ebbtide.lab.traffic import Traffic
-
-MB = 1e6
-
-
-@pytest.fixture(scope="module")
-def bench():
-    random = np.random.default_rng(1)
-    step_s, entities = 1800, 24
-    level = random.exponential(3 * MB, (entities, 1))
-    sent = random.lognormal(0.0, 1.0, (entities, 91 * 48)) * level
-    received = sent * random.lognormal(0.0, 0.5, sent.shape)
-    traffic = Traffic(tuple(map(str, range(entities))), sent, received, 0, step_s)
-    return OutboundBench.run(traffic, OutboundOptions())
 
 
 def test_budgets_hold_on_a_still_fleet(bench):

@@ -31,11 +31,30 @@ def trailing_sums(samples: Float64, width: int) -> Float64:
     >>> trailing_sums(np.array([1.0, 2.0, np.nan, 4.0, np.nan, np.nan]), 2)
     array([ 2.,  3.,  4.,  8.,  8., nan])
     """
+    whole, known = _whole(samples, width)
+    return _filled(_windowed(whole, width), _windowed(known.astype(np.int64), width), width)
+
+
+def last_sum(samples: Float64, width: int) -> Float64:
+    """The last of `trailing_sums` alone: (..., steps) -> (...), for one decision in place of a series of them.
+
+    >>> last_sum(np.array([1.0, 2.0, np.nan, 4.0]), 2)
+    array(8.)
+    """
+    whole, known = _whole(samples[..., -width:], width)
+    return _filled(whole.sum(axis=-1), known.sum(axis=-1), width)
+
+
+def _whole(samples: Float64, width: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Whole units per step, 0 where unknown, and where they are known."""
     if width < 1:
         raise ValueError(f"a window has at least one step, not {width}")
     known = np.isfinite(samples) & (samples >= 0)
     whole = np.rint(np.minimum(np.where(known, samples, 0.0), LARGEST_SAMPLE)).astype(np.int64)
-    total, covered = _windowed(whole, width), _windowed(known.astype(np.int64), width)
+    return whole, known
+
+
+def _filled(total: NDArray[np.int64], covered: NDArray[np.int64], width: int) -> Float64:
     filled = total * (width / np.maximum(covered, 1))
     return np.where(2 * covered >= width, filled, np.nan)
 

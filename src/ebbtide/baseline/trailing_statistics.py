@@ -13,7 +13,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from ebbtide.baseline.trailing import trailing_sums
+from ebbtide.baseline.trailing import last_sum, trailing_sums
 from ebbtide.series import Float64
 
 Float32 = NDArray[np.float32]
@@ -64,11 +64,30 @@ def trailing_statistics(sent: Float64, received: Float64, step_s: int, floor_per
     >>> trailing_statistics(burst, quiet, 300, 10e6).peaks[0, Statistic.RATIO_1H, -1].round(3)
     np.float32(0.693)
     """
-    if sent.shape != received.shape or 3600 % step_s:
-        raise ValueError(f"sent {sent.shape} and received {received.shape} must agree, {step_s} s must divide an hour")
-    widths = [hours * 3600 // step_s for hours in WINDOW_HOURS]
+    widths = _widths(sent, received, step_s)
     sums_sent = np.stack([trailing_sums(sent, width) for width in widths], axis=1)
     sums_received = np.stack([trailing_sums(received, width) for width in widths], axis=1)
+    return _of_sums(sums_sent, sums_received, floor_per_hour)
+
+
+def current_statistics(sent: Float64, received: Float64, step_s: int, floor_per_hour: float) -> TrailingStatistics:
+    """The statistics at the last step alone, one step in the result: what a live decision needs.
+
+    As `trailing_statistics`; the last 24 h of (entities, steps) are looked at.
+    """
+    widths = _widths(sent, received, step_s)
+    sums_sent = np.stack([last_sum(sent, width) for width in widths], axis=1)
+    sums_received = np.stack([last_sum(received, width) for width in widths], axis=1)
+    return _of_sums(sums_sent[..., None], sums_received[..., None], floor_per_hour)
+
+
+def _widths(sent: Float64, received: Float64, step_s: int) -> list[int]:
+    if sent.shape != received.shape or 3600 % step_s:
+        raise ValueError(f"sent {sent.shape} and received {received.shape} must agree, {step_s} s must divide an hour")
+    return [hours * 3600 // step_s for hours in WINDOW_HOURS]
+
+
+def _of_sums(sums_sent: Float64, sums_received: Float64, floor_per_hour: float) -> TrailingStatistics:
     floors = floor_per_hour * np.array(WINDOW_HOURS, float)[:, None]
     volume, incoming = np.log(sums_sent + floors), np.log(sums_received + floors)
     ratio = volume[:, :2] - incoming[:, :2]

@@ -71,10 +71,9 @@ class DayReference:
 
 def open_day(state: OutboundState, options: OutboundOptions) -> DayReference:
     """References for the day after the last closed one."""
-    history = state.hourly_ratio.reshape(len(state.cusum), -1).astype(np.float32)
-    return DayReference(
-        usual_hour(state.hourly_volume, options.usual_minimum), usual_ratio(history, options.ratio_minimum)
-    )
+    history = state.hourly_ratio[:, -options.ratio_days :].reshape(len(state.cusum), -1).astype(np.float32)
+    volume = state.hourly_volume[:, -options.usual_days :]
+    return DayReference(usual_hour(volume, options.usual_minimum), usual_ratio(history, options.ratio_minimum))
 
 
 def run_cusum(state: OutboundState, reference: DayReference, ratio: Float32, options: OutboundOptions) -> Float32:

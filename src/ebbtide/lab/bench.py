@@ -20,6 +20,7 @@ from ebbtide.lab.evaluate import BUDGETS, EventScores
 from ebbtide.lab.inject import RETURN_SHARE, Events, with_events
 from ebbtide.lab.stream import (
     History,
+    Peaks,
     close_days,
     gather_states,
     hourly_peaks,
@@ -41,6 +42,7 @@ class OutboundBench:
 
     traffic: Traffic
     options: OutboundOptions
+    peaks: Peaks
     history: History
     models: RecordModels
     raw: Channels
@@ -57,7 +59,7 @@ class OutboundBench:
         models = learn_models(history, learn)
         raw = score_history(history, models, range(learn.start, traffic.days), options)
         has_received = np.asarray(np.isfinite(traffic.received).any(axis=1), bool)
-        return cls(traffic, options, history, models, raw, has_received, sliding)
+        return cls(traffic, options, peaks, history, models, raw, has_received, sliding)
 
     def raw_of(self, events: Events, return_share: float = RETURN_SHARE) -> EventRaw:
         """Raw scores of injected events, from the day of their first added byte on."""
@@ -124,6 +126,12 @@ def scale_days(bench: OutboundBench, learn: range, days: range, budgets: tuple[f
 def fixed(bench: OutboundBench, budgets: tuple[float, ...] = BUDGETS) -> tuple[ScaledDays, ...]:
     """One scale for all scored days, learned on days 30-60."""
     return (scale_days(bench, LEARN, SCORE, budgets),)
+
+
+def score_as(bench: OutboundBench, scaled: ScaledDays, raw: Channels) -> Float64:
+    """S on some days of other raw scores of the same entities (entities, hours of the days), the fleet as it was."""
+    hours = np.arange(raw.ratio.shape[1]) % HOURS
+    return apply_scale(scaled.scale, raw, scaled.others, hours, bench.has_received, bench.options).score
 
 
 def daily(bench: OutboundBench, budgets: tuple[float, ...] = BUDGETS) -> tuple[ScaledDays, ...]:
