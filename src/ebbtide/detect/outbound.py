@@ -1,0 +1,113 @@
+"""The outbound volume detector: surprises of seven statistics, added up in two channels, on one scale.
+
+In: the state of closed days, the current trailing statistics, and what the fleet does. Out: a score S per entity and
+instant, whose unit is -ln(findings this surprising per 1000 entity-days), and what each part contributed. The same
+functions score a month of hours in the laboratory and one instant of a live tick; time is an argument throughout.
+Described with its measurements in docs/quality.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ebbtide.baseline.records import Forecast, RecordModels, RecordSummary, forecast, latest, summarise, surprise
+from ebbtide.baseline.trailing_statistics import Float32, Statistic
+from ebbtide.detect.outbound_options import OutboundOptions
+from ebbtide.detect.outbound_state import OutboundState
+from ebbtide.series import Float64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Records:
+    """Records of one window length: the maxima themselves, their summary, and what the next day should bring."""
+
+    maxima: Float32
+    summary: RecordSummary
+    expected: Forecast
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DayRecords:
+    """What a day's values are measured against, made once when the day before is closed: one per history length."""
+
+    windows: tuple[Records, ...]
+
+
+def day_records(state: OutboundState, models: RecordModels, options: OutboundOptions) -> DayRecords:
+    """Records of the closed days for each history length of the options."""
+    windows = []
+    for days in options.history_days:
+        maxima = latest(state.maxima, days)
+        summary = summarise(maxima)
+        windows.append(Records(maxima, summary, forecast(summary, models)))
+    return DayRecords(tuple(windows))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channels:
+    """One value per channel: `ratio` (sent against received) and `volume`, each (entities, instants)."""
+
+    ratio: Float64
+    volume: Float64
+
+    def at(self, where: slice) -> Channels:
+        """The values of some instants."""
+        return Channels(self.ratio[:, where], self.volume[:, where])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawScores:
+    """Scores before context: each statistic's `surprises` (entities, STATISTICS, instants), and the channels' sums."""
+
+    surprises: Float64
+    channels: Channels
+
+
+def score_day(values: Float32, records: DayRecords, options: OutboundOptions) -> RawScores:
+    """Surprise of each statistic in nats, squashed and added up in the two channels.
+
+    `values` is (entities, STATISTICS, instants), NaN where missing: a missing statistic adds nothing.
+    """
+    surprises = surprise_of(values, records, options)
+    squashed = squash(surprises, options.squash_nats)
+    return RawScores(
+        surprises, Channels(_weigh(squashed, options.ratio_weights), _weigh(squashed, options.volume_weights))
+    )
+
+
+def _weigh(squashed: Float64, weights: tuple[tuple[Statistic, float], ...]) -> Float64:
+    total = np.zeros((squashed.shape[0], squashed.shape[2]))
+    for statistic, weight in weights:
+        total += weight * squashed[:, statistic]
+    return total
+
+
+def surprise_of(values: Float32, records: DayRecords, options: OutboundOptions) -> Float64:
+    """Surprises averaged over the history lengths, less a discount for the young.
+
+    The usual hour has 14 days of its own, so only the first history length (30 days) is asked.
+    """
+    each = [surprise(values, one.maxima, one.summary, one.expected) for one in records.windows]
+    mean: Float64 = np.mean(each, axis=0)
+    mean[:, Statistic.USUAL_HOUR] = each[0][:, Statistic.USUAL_HOUR]
+    days = np.maximum(records.windows[0].summary.days, 1)
+    young = options.young_discount * np.log(np.maximum(options.young_days / days, 1.0))
+    discounted: Float64 = np.maximum(mean - young[..., None], 0.0)
+    return discounted
+
+
+def squash(nats: Float64, limit: float) -> Float64:
+    """A surprise beyond `limit` counts by its logarithm: limit * (1 + ln(s / limit)).
+
+    >>> squash(np.array([2.0, 4.0, 4.0 * np.e]), 4.0)
+    array([2., 4., 8.])
+    """
+    return np.where(nats <= limit, nats, limit * (1.0 + np.log(np.maximum(nats, limit) / limit)))
+
+
+def hours_of_day(instants: NDArray[np.int64]) -> NDArray[np.int64]:
+    """UTC hours 0-23 of instants given in Unix seconds."""
+    return (instants // 3600) % 24

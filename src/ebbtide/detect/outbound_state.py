@@ -1,0 +1,118 @@
+"""What the outbound detector keeps of each entity's closed days, and how a day is closed.
+
+In: a day's statistics. Out: the state with that day in it. Days and hours are UTC blocks. About 7 KB per entity and
+metric; a tick reads this and the current windows, never history. Rows are independent: any subset or order of entities
+gives the same rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ebbtide.baseline.cusum import Usual, accumulate, drip, usual_ratio
+from ebbtide.baseline.records import bound, summarise
+from ebbtide.baseline.trailing import block_max
+from ebbtide.baseline.trailing_statistics import HOURS, PEAKS, STATISTICS, Float32, Statistic, usual_hour
+from ebbtide.detect.outbound_options import OutboundOptions
+
+BOUND_WINDOW_DAYS = 30
+#: A day with fewer known hours of a statistic has no maximum.
+LEAST_HOURS = HOURS // 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutboundState:
+    """State of closed days, entity first, oldest day first, NaN where missing.
+
+    `maxima` (entities, STATISTICS, days) float32: bounded daily maxima. `hourly_volume` (entities, days, 24) float32:
+    hourly maxima of the 1 h volume. `hourly_ratio` (entities, days, 24) float16: the 1 h ratio at each hour's end.
+    `cusum` (entities,) float32: the drip's sum at the end of the last closed day.
+    """
+
+    maxima: Float32
+    hourly_volume: Float32
+    hourly_ratio: NDArray[np.float16]
+    cusum: Float32
+
+    @classmethod
+    def empty(cls, entities: int, options: OutboundOptions) -> Self:
+        """Nothing known yet."""
+        return cls(
+            np.full((entities, STATISTICS, max(options.history_days)), np.nan, np.float32),
+            np.full((entities, options.usual_days, HOURS), np.nan, np.float32),
+            np.full((entities, options.ratio_days, HOURS), np.nan, np.float16),
+            np.zeros(entities, np.float32),
+        )
+
+    def take(self, entities: NDArray[np.int64]) -> OutboundState:
+        """The rows of some entities, in that order; rows may repeat."""
+        return OutboundState(
+            self.maxima[entities], self.hourly_volume[entities], self.hourly_ratio[entities], self.cusum[entities]
+        )
+
+    @property
+    def bytes_per_entity(self) -> int:
+        """What one entity's state weighs in memory."""
+        arrays = (self.maxima, self.hourly_volume, self.hourly_ratio, self.cusum)
+        return sum(array.nbytes for array in arrays) // max(1, len(self.cusum))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DayReference:
+    """What a day is compared with hour by hour: `usual_volume` (entities, 24) and the `usual` ratio."""
+
+    usual_volume: Float32
+    usual: Usual
+
+
+def open_day(state: OutboundState, options: OutboundOptions) -> DayReference:
+    """References for the day after the last closed one."""
+    history = state.hourly_ratio[:, -options.ratio_days :].reshape(len(state.cusum), -1).astype(np.float32)
+    volume = state.hourly_volume[:, -options.usual_days :]
+    return DayReference(usual_hour(volume, options.usual_minimum), usual_ratio(history, options.ratio_minimum))
+
+
+def run_cusum(state: OutboundState, reference: DayReference, ratio: Float32, options: OutboundOptions) -> Float32:
+    """The drip's sum after each of the day's hours so far: `ratio` (entities, hours) at the hours' ends."""
+    return accumulate(state.cusum, ratio, reference.usual, options.drip_drift, options.drip_clip)
+
+
+def day_statistics(peaks: Float32, hours: NDArray[np.int64], cusum: Float32, reference: DayReference) -> Float32:
+    """All seven statistics (entities, STATISTICS, instants) of a day's instants.
+
+    `peaks` (entities, PEAKS, instants) are trailing statistics or maxima of them within the hour, `hours` (instants,)
+    the UTC hour of day each belongs to, `cusum` (entities, instants) the drip's sum as known at each.
+    """
+    values = np.empty((peaks.shape[0], STATISTICS, peaks.shape[2]), np.float32)
+    values[:, :PEAKS] = peaks
+    values[:, Statistic.USUAL_HOUR] = peaks[:, Statistic.VOLUME_1H] - reference.usual_volume[:, hours]
+    values[:, Statistic.DRIP] = drip(cusum, reference.usual)
+    return values
+
+
+def close_day(
+    state: OutboundState, hourly: Float32, ratio: Float32, cusum: Float32, options: OutboundOptions
+) -> OutboundState:
+    """The state with one more day.
+
+    `hourly` (entities, STATISTICS, 24) are the day's statistics as hourly maxima, `ratio` and `cusum` (entities, 24)
+    the ratio at each hour's end and the drip's sum after it. The day's maxima are bounded by what came before.
+    """
+    recent = summarise(state.maxima[..., -BOUND_WINDOW_DAYS:])
+    held = bound(day_maxima(hourly), recent, options.bound_scales, options.bound_days)
+    return OutboundState(
+        np.concatenate([state.maxima[..., 1:], held[..., None]], axis=-1),
+        np.concatenate([state.hourly_volume[:, 1:], hourly[:, None, Statistic.VOLUME_1H]], axis=1),
+        np.concatenate([state.hourly_ratio[:, 1:], ratio[:, None].astype(np.float16)], axis=1),
+        cusum[:, -1],
+    )
+
+
+def day_maxima(hourly: Float32) -> Float32:
+    """The day's maximum of each statistic, NaN with fewer than half of the hours known: (..., 24) -> (...)."""
+    known = (~np.isnan(hourly)).sum(axis=-1)
+    return np.where(known >= LEAST_HOURS, block_max(hourly, HOURS)[..., 0], np.nan).astype(np.float32)

@@ -1,0 +1,89 @@
+"""Print the quality report: `python -m ebbtide.lab.quality [section ...] [--seed N] [--log FILE]`.
+
+In: the reference traffic, where it lies. Out: Markdown tables of every figure in docs/quality.md, and with `--log` a
+line with date, version and the main figures. Without the traffic it says so and ends with 0: a missing data set is not
+a failed build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ebbtide import __version__
+from ebbtide.detect.outbound_options import OutboundOptions
+from ebbtide.errors import NoDataError
+from ebbtide.lab.bench import OutboundBench
+from ebbtide.lab.bitbrains import data_directory, read_bitbrains
+from ebbtide.lab.evaluate import BUDGETS
+from ebbtide.lab.quality_sections import (
+    Measured,
+    further_table,
+    main_table,
+    measure,
+    negatives_table,
+    outcomes,
+    peers_table,
+    return_table,
+    sliding_table,
+    young_table,
+)
+from ebbtide.lab.report import pair
+
+SECTIONS: dict[str, tuple[str, Callable[[Measured], str]]] = {
+    "main": ("Recall at a budget", main_table),
+    "further": ("Scenarios outside the mean", further_table),
+    "sliding": ("A decision every 5 minutes", sliding_table),
+    "negatives": ("Benign changes", negatives_table),
+    "return": ("Return traffic", return_table),
+    "young": ("Young entities", young_table),
+    "peers": ("Peers", lambda measured: peers_table(measured.bench.traffic, measured.seed)),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the sections asked for (all by default); the exit code is 0, or 2 for a wrong argument."""
+    parser = argparse.ArgumentParser(prog="python -m ebbtide.lab.quality", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="section", help=f"any of {', '.join(SECTIONS)}; default: all")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the injected events (default 1)")
+    parser.add_argument("--log", type=Path, help="append date, version and main figures to this file")
+    chosen = parser.parse_args(arguments)
+    unknown = [name for name in chosen.sections if name not in SECTIONS]
+    if unknown:
+        parser.error(f"no such section: {', '.join(unknown)}")
+    try:
+        traffic = read_bitbrains(data_directory())
+    except NoDataError as missing:
+        print(f"skipped: {missing} ({missing.hint})", file=sys.stderr)
+        return 0
+    measured = measure(OutboundBench.run(traffic, OutboundOptions()), chosen.seed)
+    _run(measured, chosen.sections or list(SECTIONS))
+    if chosen.log:
+        _append(chosen.log, measured)
+    return 0
+
+
+def _run(measured: Measured, names: list[str]) -> None:
+    for name in names:
+        title, section = SECTIONS[name]
+        started = time.perf_counter()
+        text = section(measured)
+        print(f"## {title}\n\n{text}\n\n_{name}: {time.perf_counter() - started:.1f} s, seed {measured.seed}_\n")
+
+
+def _append(path: Path, measured: Measured) -> None:
+    rows = outcomes(measured, measured.scaled)
+    cells = " | ".join(pair(row.recall.mean, row.findings) for row in rows)
+    if not path.exists():
+        budgets = " | ".join(f"{int(budget)}" for budget in BUDGETS)
+        path.write_text(f"| date | version | seed | {budgets} |\n|---|---|--:|{'--:|' * len(BUDGETS)}\n")
+    with path.open("a") as log:
+        log.write(f"| {datetime.now(UTC):%Y-%m-%d} | {__version__} | {measured.seed} | {cells} |\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
