@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.parquet
 from google.protobuf import json_format
+from hypothesis import HealthCheck, settings
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from ebbtide.decode.preset import Preset, load_preset, parse_preset
 from ebbtide.decode.session import Session
 from ebbtide.series import SECOND_NS, Batch
+
+#: The same examples each time, however slow the machine: a test fails for one reason.
+STEADY = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 START_NS = 1_764_000_000 * SECOND_NS
 END_NS = START_NS + 30 * SECOND_NS

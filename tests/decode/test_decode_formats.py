@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from requests_of_decode import BODIES, EDGE, END_NS, Point, decode, session
+from requests_of_decode import BODIES, EDGE, END_NS, STEADY, Point, decode, session
 
 from ebbtide.decode.formats import DECODERS
 from ebbtide.decode.temporality import CounterState
@@ -87,7 +87,7 @@ def test_no_points_are_no_error(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(STEADY, max_examples=80)
 @given(body=st.binary(max_size=300))
 def test_any_bytes_end_in_a_batch_or_a_decode_error(name: str, body: bytes) -> None:
     try:
@@ -102,7 +102,7 @@ VALID = {name: make(POINTS[:12] + POINTS[-7:]) for name, make in BODIES.items()}
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(STEADY, max_examples=100)
 @given(data=st.data())
 def test_damaged_bodies_end_in_a_batch_or_a_decode_error(name: str, data: st.DataObject) -> None:
     body = bytearray(VALID[name])

@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, NumberDataPoint
+from requests_of_decode import STEADY
 
 from ebbtide.decode import heads
 
@@ -32,6 +33,7 @@ def number(point: NumberDataPoint) -> float:
     return float(getattr(point, point.WhichOneof("value") or "as_int"))
 
 
+@STEADY
 @given(st.lists(data_points(), min_size=1, max_size=8))
 def test_heads_of_points_are_what_the_parser_reads(points: list[NumberDataPoint]) -> None:
     encoded = [point.SerializeToString() for point in points]
@@ -44,6 +46,7 @@ def test_heads_of_points_are_what_the_parser_reads(points: list[NumberDataPoint]
         assert NumberDataPoint.FromString(one[rest:]).attributes == point.attributes
 
 
+@STEADY
 @given(st.lists(st.tuples(data_points(), st.text(max_size=150), st.booleans(), st.booleans()), min_size=1, max_size=8))
 def test_heads_of_single_point_metrics(raw: list[tuple[NumberDataPoint, str, bool, bool]]) -> None:
     metrics = []
@@ -66,7 +69,7 @@ def test_heads_of_single_point_metrics(raw: list[tuple[NumberDataPoint, str, boo
             assert NumberDataPoint.FromString(rest).attributes == point.attributes
 
 
-@settings(max_examples=300)
+@settings(STEADY, max_examples=300)
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=6))
 def test_any_bytes_are_looked_at_without_harm(items: list[bytes]) -> None:
     for found in (heads.of_points(items), heads.of_metrics(items)):

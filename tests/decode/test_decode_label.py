@@ -6,6 +6,7 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
+from requests_of_decode import STEADY
 
 from ebbtide.decode.label import (
     ATTRIBUTES_BYTES_MAX,
@@ -24,11 +25,13 @@ labels = st.dictionaries(st.text(max_size=8), st.text(max_size=20), max_size=5)
 raw_labels = st.dictionaries(st.binary(max_size=6), st.binary(max_size=12), max_size=4)
 
 
+@STEADY
 @given(labels)
 def test_the_order_of_labels_does_not_matter(one: dict[str, str]) -> None:
     assert canonical(one) == canonical(dict(reversed(one.items())))
 
 
+@STEADY
 @given(raw_labels)
 def test_any_bytes_have_an_encoding_and_a_clean_copy(raw: dict[bytes, bytes]) -> None:
     one = {text_of(key): text_of(value) for key, value in raw.items()}
@@ -37,6 +40,7 @@ def test_any_bytes_have_an_encoding_and_a_clean_copy(raw: dict[bytes, bytes]) ->
     assert is_clean(shown, canonical(shown)) or not canonical(shown).isascii() or b"\\" in canonical(shown)
 
 
+@STEADY
 @given(st.binary(max_size=8), st.binary(max_size=8))
 def test_different_bytes_stay_different(one: bytes, other: bytes) -> None:
     # But for text that spells out the escape of a byte: \\xff and the byte itself.

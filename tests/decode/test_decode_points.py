@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from requests_of_decode import EDGE, END_NS
+from requests_of_decode import EDGE, END_NS, STEADY, preset
 
 from ebbtide.decode.catalog import TIME_MAX_NS, TIME_MIN_NS, Catalog, Scope, Surroundings
 from ebbtide.decode.mapping import Mapper, Meant
 from ebbtide.decode.points import Points
-from ebbtide.decode.preset import load_preset
 from ebbtide.decode.temporality import CounterState
 from ebbtide.series import SECOND_NS, Batch
 
@@ -19,7 +18,7 @@ INTERVAL_NS = 30 * SECOND_NS
 
 def catalog() -> tuple[Catalog, list[int]]:
     """A catalog and ids of: a delta, a counter, a level, a heartbeat, an ignored series."""
-    made = Catalog(Mapper(load_preset("opentelemetry-network")))
+    made = Catalog(Mapper(preset()))
     around = Surroundings({}, Scope())
     ids = [
         made.add(around.context("tcp.bytes", Meant.DELTA), EDGE),
@@ -46,7 +45,7 @@ values = st.one_of(st.floats(), st.sampled_from([0.0, -1.0, 5.0, 7.0, 1e19, 1e20
 rows = st.tuples(st.integers(0, 4), times, times, values, st.booleans())
 
 
-@settings(max_examples=300)
+@settings(STEADY, max_examples=300)
 @given(st.lists(rows, max_size=12))
 def test_every_point_is_counted_exactly_once(some: list[tuple[int, int, int, float, bool]]) -> None:
     found = batch(*some)
@@ -57,7 +56,7 @@ def test_every_point_is_counted_exactly_once(some: list[tuple[int, int, int, flo
     assert (np.isfinite(found.value) | np.isfinite(found.reading)).all()
 
 
-@settings(max_examples=100)
+@settings(STEADY, max_examples=100)
 @given(st.lists(rows, max_size=8), st.lists(rows, max_size=8))
 def test_points_in_chunks_are_points_one_by_one(
     first: list[tuple[int, int, int, float, bool]], second: list[tuple[int, int, int, float, bool]]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from requests_of_decode import STEADY
 
 from ebbtide.decode.temporality import CounterState, Deltas, count
 
@@ -146,6 +147,7 @@ def test_nothing_gives_nothing() -> None:
     assert len(run(CounterState(), []).row) == 0
 
 
+@STEADY
 @given(st.lists(st.integers(0, 10**12), min_size=1, max_size=40))
 def test_deltas_of_a_running_sum_are_its_terms(terms: list[int]) -> None:
     readings = np.cumsum([0, *terms]).astype(float)
@@ -158,7 +160,7 @@ row = st.tuples(
 )
 
 
-@settings(max_examples=300)
+@settings(STEADY, max_examples=300)
 @given(st.lists(row, max_size=25))
 def test_it_agrees_with_row_by_row(raw: list[tuple[int, int, int, int, bool]]) -> None:
     times: set[tuple[int, int]] = set()
@@ -175,7 +177,7 @@ def test_it_agrees_with_row_by_row(raw: list[tuple[int, int, int, int, bool]]) -
     np.testing.assert_array_equal(found.delta, [delta for _, _, delta in expected])
 
 
-@settings(max_examples=200)
+@settings(STEADY, max_examples=200)
 @given(st.lists(row, max_size=25), st.data())
 def test_where_a_stream_is_split_changes_nothing(
     raw: list[tuple[int, int, int, int, bool]], data: st.DataObject
