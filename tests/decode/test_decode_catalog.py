@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from requests_of_decode import EDGE, END_NS, Point, preset, proto
 
 from ebbtide.decode.catalog import Catalog
@@ -32,12 +33,34 @@ def test_a_full_catalog_is_emptied_and_nothing_changes() -> None:
     assert again.value.tolist() == [5.0] * 150
 
 
-def test_it_is_bounded_by_bytes_too() -> None:
-    catalog = Catalog(Mapper(preset()), key_bytes_max=10_000)
+@pytest.mark.parametrize("single", [True, False])
+def test_without_room_for_keys_their_digests_are_remembered(single: bool) -> None:
+    points = [Point(value=at, labels={**EDGE, "source.workload.name": f"w{at}x"}) for at in range(200)]
+    small, large = (Catalog(Mapper(preset()), key_bytes_max=limit) for limit in (10_000, 10**9))
+    for _ in range(3):
+        one, other = (
+            OtlpProto(catalog).decode(proto(points, single=single), CounterState()) for catalog in (small, large)
+        )
+        assert [series.key for series in one.series] == [series.key for series in other.series]
+        assert one.value.tolist() == other.value.tolist()
+    assert len(small) == len(large) == 200
+
+
+def test_digests_are_bounded_like_series() -> None:
+    catalog = Catalog(Mapper(preset()), key_bytes_max=1_000, series_max=100)
     decoder = OtlpProto(catalog)
-    for begin in range(0, 500, 50):
-        decoder.decode(proto(series(begin, begin + 50)), CounterState())
-    assert len(catalog) <= 100
+    for begin in range(0, 900, 90):
+        decoder.decode(proto(series(begin, begin + 90)), CounterState())
+        assert len(catalog) <= 190
+
+
+def test_views_that_are_not_ours_fill_the_catalog_too() -> None:
+    catalog = Catalog(Mapper(preset()), key_bytes_max=1_000, series_max=100)
+    decoder = OtlpProto(catalog)
+    for begin in range(0, 900, 90):
+        others = [Point(labels={**EDGE, "aggregation": "id_id", "pod": str(at)}) for at in range(begin, begin + 90)]
+        decoder.decode(proto(others), CounterState())
+        assert catalog.remembered <= 190
 
 
 def test_too_long_keys_are_not_remembered() -> None:

@@ -2,13 +2,15 @@
 
 In come a metric's surroundings and one point's attributes, out goes a small integer that indexes the catalog's
 columns. Decoders look their raw bytes up in the `found` maps of `Surroundings` and `Context` and come here only for
-what is new. The catalog is bounded: when full it is emptied between two bodies, and what was dropped is parsed again:
-slower, never wrong.
+what is new. Keys are remembered as they are while there is room for them, and by a digest of 16 bytes after that: a
+million series fit, at the price of hashing each of their points. The catalog is bounded: when full it is emptied
+between two bodies, and what was dropped is parsed again: slower, never wrong.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,8 +22,11 @@ from ebbtide.decode.label import Repair, canonical, clean, evidence, is_clean
 from ebbtide.decode.mapping import Ignored, Labels, Mapped, Mapper, Meant
 from ebbtide.series import Series
 
-SERIES_MAX: Final = 200_000
+#: Some 600 bytes each, so at most about a gigabyte.
+SERIES_MAX: Final = 1_500_000
+#: Keys remembered as they are; later ones by their digest.
 KEY_BYTES_MAX: Final = 192 * 1024 * 1024
+_DIGEST_BYTES: Final = 16
 #: Longer keys are not remembered: their points are parsed each time.
 ONE_KEY_BYTES_MAX: Final = 8 * 1024
 
@@ -36,6 +41,8 @@ TIME_MIN_NS: Final = 946_684_800_000_000_000  # 2000-01-01
 TIME_MAX_NS: Final = 7_258_118_400_000_000_000  # 2200-01-01
 
 _OTHER_METRIC: Final = Ignored("other_metric")
+#: Never used twice in a process, so a digest cannot outlive its context and mean another.
+_SALTS: Final = itertools.count()
 ACCEPTED: Final = 0
 HEARTBEAT: Final = 1
 _FIXED_VERDICTS: Final = ("accepted", "heartbeat")
@@ -50,6 +57,16 @@ class Scope:
     attributes: Labels = field(default_factory=dict)
 
 
+class Found(dict[Hashable, int]):
+    """Bytes (or a tuple of them) -> id, of one context. `salt` tells its digests from those of other contexts."""
+
+    __slots__ = ("salt",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.salt = next(_SALTS).to_bytes(8, "big")
+
+
 class Context:
     """One metric in its surroundings: what all its points share. `found`: attribute bytes -> id."""
 
@@ -58,7 +75,7 @@ class Context:
     def __init__(self, metric: str, meant: Meant | None, resource: Labels, scope: Scope) -> None:
         self.metric = metric
         self.meant = meant
-        self.found: dict[Hashable, int] = {}
+        self.found = Found()
         self.is_weighed = False
         self.resource, self.repair = resource, Repair(0)
         resource_json = canonical(resource)
@@ -85,7 +102,7 @@ class Surroundings:
     def __init__(self, resource: Labels, scope: Scope) -> None:
         self.resource = resource
         self.scope = scope
-        self.found: dict[Hashable, int] = {}
+        self.found = Found()
         self.headers: dict[tuple[bytes, bytes], Context | None] = {}
         self._contexts: dict[tuple[str, Meant | None], Context] = {}
 
@@ -114,7 +131,9 @@ class Catalog:
 
     def _reset(self) -> None:
         self._surroundings: dict[Hashable, Surroundings] = {}
+        self._digests: dict[bytes, int] = {}
         self._key_bytes = 0
+        self._shared_bytes = 0
         self.verdicts: list[str] = list(_FIXED_VERDICTS)
         self._verdict_ids = {reason: at for at, reason in enumerate(self.verdicts)}
         self.series: list[Series | None] = []
@@ -138,9 +157,15 @@ class Catalog:
     def __len__(self) -> int:
         return self._size
 
+    @property
+    def remembered(self) -> int:
+        """How many keys are remembered by their digest."""
+        return len(self._digests)
+
     def begin(self) -> None:
         """Before a body: make room if the catalog is full. Ids from before are void after this."""
-        if self._size > self.series_max or self._key_bytes > self.key_bytes_max:
+        is_full = self._size > self.series_max or len(self._digests) > self.series_max
+        if is_full or self._shared_bytes > self.key_bytes_max:
             self._reset()
             self.mapper.forget()
 
@@ -151,18 +176,26 @@ class Catalog:
             found = Surroundings(*make())
             if key_bytes <= ONE_KEY_BYTES_MAX:
                 self._surroundings[key] = found
-                self._key_bytes += key_bytes + _SURROUNDINGS_BYTES
+                self._shared_bytes += key_bytes + _SURROUNDINGS_BYTES
         return found
 
-    def learn(self, found: dict[Hashable, int], key: Hashable, key_bytes: int, context: Context, point: Labels) -> int:
+    def recall(self, found: Found, key: bytes) -> int | None:
+        """The id of a key that `found` itself does not have, if it was learnt when there was no room for it."""
+        return self._digests.get(_digest(found, key)) if self._digests else None
+
+    def learn(self, found: Found, key: Hashable, key_bytes: int, context: Context, point: Labels) -> int:
         """The id of the series with these attributes, remembered in `found` under `key` unless that is too long."""
         at = self.add(context, point)
         if not context.is_weighed:
             context.is_weighed = True
-            self._key_bytes += _CONTEXT_BYTES
-        if key_bytes <= ONE_KEY_BYTES_MAX:
+            self._shared_bytes += _CONTEXT_BYTES
+        if key_bytes > ONE_KEY_BYTES_MAX:
+            return at
+        if self._key_bytes <= self.key_bytes_max:
             found[key] = at
             self._key_bytes += key_bytes + _ENTRY_BYTES
+        elif isinstance(key, bytes):
+            self._digests[_digest(found, key)] = at
         return at
 
     def add(self, context: Context, point: Labels) -> int:
@@ -225,3 +258,7 @@ class Catalog:
             self._grow()
         self._size += 1
         return self._size - 1
+
+
+def _digest(found: Found, key: bytes) -> bytes:
+    return hashlib.blake2b(key, digest_size=_DIGEST_BYTES, salt=found.salt).digest()

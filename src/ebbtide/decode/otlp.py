@@ -117,6 +117,8 @@ class OtlpProto:
     ) -> int | None:
         """The id of a metric's only point, [head, end) with its labels at `rest`; None: read it the exact way."""
         known = surroundings.found.get(key)  # learnt a moment ago, from the same body
+        if known is None:
+            known = self.catalog.recall(surroundings.found, key)
         if known is not None:
             return known
         try:
@@ -200,6 +202,8 @@ class OtlpProto:
 
     def _learn_point(self, context: Context, key: bytes) -> int | None:
         known = context.found.get(key)
+        if known is None:
+            known = self.catalog.recall(context.found, key)
         if known is not None:
             return known
         try:

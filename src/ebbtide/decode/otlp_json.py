@@ -218,6 +218,9 @@ class OtlpJson:
             points.add(at, start, end, number, ended)
 
     def _learn(self, context: Context, key: bytes) -> int:
+        known = self.catalog.recall(context.found, key)
+        if known is not None:
+            return known
         labels = _labels(_lenient(self._key_values, key, list[_KeyValue]))
         return self.catalog.learn(context.found, key, len(key), context, labels)
 
