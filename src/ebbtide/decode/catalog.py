@@ -132,6 +132,8 @@ class Catalog:
     def _reset(self) -> None:
         self._surroundings: dict[Hashable, Surroundings] = {}
         self._digests: dict[bytes, int] = {}
+        #: The metrics of one edge come one after the other and share their attributes' text.
+        self._last_text = (b"", "")
         self._key_bytes = 0
         self._shared_bytes = 0
         self.verdicts: list[str] = list(_FIXED_VERDICTS)
@@ -233,7 +235,9 @@ class Catalog:
         sender, receiver, source, destination = edge[:4]
         if mapped.is_received:
             sender, receiver, source, destination = receiver, sender, destination, source
-        text = attributes.decode()
+        if attributes != self._last_text[0]:
+            self._last_text = attributes, attributes.decode()
+        text = self._last_text[1]
         self.series.append(Series(key, mapped.metric, sender, receiver, source, destination, edge.image_version, text))
         return at
 

@@ -7,7 +7,7 @@ is read back too, so it never knows a name that is not on disk. Without it every
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 import duckdb
@@ -102,25 +102,31 @@ class Identity:
     def series(self, series: Sequence[Series]) -> Int32:
         """The numbers (n,) of these series, new ones included."""
         known = self._series
-        numbers = np.empty(len(series), np.int32)
-        for at, one in enumerate(series):
-            number = known.get(one.key)
-            numbers[at] = self._add(one) if number is None else number
-        return numbers
+        first = len(known)
+        new: list[Series] = []
+        numbers: list[int] = []
+        for one in series:
+            number = known.setdefault(one.key, first + len(new))
+            if number == first + len(new):
+                new.append(one)
+            numbers.append(number)
+        if new:
+            self._add(new, first)
+        return np.array(numbers, np.int32)
 
-    def _add(self, one: Series) -> int:
-        number = len(self._series)
-        self._series[one.key] = number
-        self._reserve(number + 1)
-        self._columns[:, number] = (
-            self.metric(one.metric),
-            NOBODY if one.sender is None else self.entity(one.sender),
-            NOBODY if one.receiver is None else self.entity(one.receiver),
-            self.endpoint(one.source),
-            self.endpoint(one.destination),
+    def _add(self, new: list[Series], first: int) -> None:
+        self._reserve(first + len(new))
+        # Series of one edge share their records, and hashing a record costs more than all else here.
+        same: dict[int, int] = {}
+        names = (
+            [self.metric(one.metric) for one in new],
+            [NOBODY if one.sender is None else _once(same, self.entity, one.sender) for one in new],
+            [NOBODY if one.receiver is None else _once(same, self.entity, one.receiver) for one in new],
+            [_once(same, self.endpoint, one.source) for one in new],
+            [_once(same, self.endpoint, one.destination) for one in new],
         )
-        self._new_series.append(one)
-        return number
+        self._columns[:, first : first + len(new)] = names
+        self._new_series += new
 
     def metric_of(self, numbers: Int32) -> Int32:
         """The metric of each series."""
@@ -194,6 +200,14 @@ def _intern(numbers: dict[Name, int], names: list[Name], name: Name) -> int:
     if number is None:
         number = numbers[name] = len(names)
         names.append(name)
+    return number
+
+
+def _once(same: dict[int, int], number_of: Callable[[Name], int], name: Name) -> int:
+    """The number of a name, looked up once for each object; the caller keeps the objects alive."""
+    number = same.get(id(name))
+    if number is None:
+        number = same[id(name)] = number_of(name)
     return number
 
 

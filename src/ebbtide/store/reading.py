@@ -110,10 +110,15 @@ class Reading:
             f"WHERE {side} BETWEEN {low} AND {high} AND NOT isnan(value)"
         ).to_arrow_table()
         entity, metric, bucket, value = (column.to_numpy() for column in rows.columns)
-        group, place = group_at[entity - low], metric_at[metric]
-        at = (group * shape[1] + place) * shape[2] + bucket
-        if (unwanted := (group < 0) | (place < 0)).any():
-            at, value = at[~unwanted], value[~unwanted]
+        # What is not wanted gets a place so far below 0 that it stays there whatever is added.
+        row_at = np.where(group_at < 0, -4 * size - 1, group_at * shape[1] * shape[2])
+        column_at = np.where(metric_at < 0, -2 * size - 1, metric_at * shape[2])
+        at = row_at[entity - low]
+        at += column_at[metric]
+        at += bucket
+        if len(at) and at.min() < 0:
+            wanted = at >= 0
+            at, value = at[wanted], value[wanted]
         total = np.bincount(at, value.astype(np.float64, copy=False), size).reshape(shape)
         points = np.bincount(at, minlength=size).astype(np.int32).reshape(shape)
         return Window(grouping.labels, metrics, start, bucket_ns, np.asarray(total, np.float64), points)
@@ -156,19 +161,20 @@ class Reading:
         whole = self._closed_days(first, last)
         days = ", ".join(map(str, whole)) or "NULL"
         mask_day = "(SELECT DISTINCT entity, hour // 24 FROM masked)"
-        not_day = "AND (entity, day) NOT IN " + mask_day if masked else ""
-        or_masked = f"OR (entity, hour // 24) IN {mask_day}" if masked else ""
+        not_day = f"AND (entity, day) NOT IN {mask_day}" if masked else ""
         not_hour = "AND (entity, hour) NOT IN (SELECT entity, hour FROM masked)" if masked else ""
+        # One range for each part, as text: DuckDB then skips all other row groups of a month.
+        hours = [f"hour >= {a} AND hour < {b}" for a, b in _without(whole, first, last)]
+        if masked:
+            hours.append(f"hour // 24 IN ({days}) AND (entity, hour // 24) IN {mask_day}")
+        among = f"entity BETWEEN {low} AND {high}"
+        parts = [f"SELECT {columns} FROM days WHERE day IN ({days}) AND {among} {not_day}"]
+        parts += [f"SELECT {columns} FROM hours WHERE {part} AND {among} {not_hour}" for part in hours]
         try:
-            found = self._con.sql(
-                f"SELECT {columns} FROM days WHERE day IN ({days}) AND entity BETWEEN {low} AND {high} {not_day} "
-                f"UNION ALL SELECT {columns} FROM hours WHERE hour >= {first} AND hour < {last} "
-                f"AND entity BETWEEN {low} AND {high} "
-                f"AND (coalesce(hour // 24 NOT IN ({days}), true) {or_masked}) {not_hour}"
-            ).fetchnumpy()
+            found = self._con.sql(" UNION ALL ".join(parts)).to_arrow_table()
         finally:
             self._con.unregister("masked")
-        return {name: np.asarray(column) for name, column in found.items()}
+        return {name: found.column(name).to_numpy() for name in found.column_names}
 
     def _partial_hour(self, low: int, high: int, to_ns: int, of: str, is_masked: bool) -> dict[str, Int64]:
         hour = to_ns // HOUR_NS
@@ -219,6 +225,13 @@ class Reading:
         return sorted(
             {(entity, hour) for entity, start, end in rows for hour in range(max(start, first), min(end + 1, last))}
         )
+
+
+def _without(days: list[int], first: int, last: int) -> list[tuple[int, int]]:
+    """The hours [first, last) without these days (ascending, whole within them), as ranges [from, to)."""
+    starts = [first, *(day * 24 + 24 for day in days)]
+    ends = [*(day * 24 for day in days), last]
+    return [(start, end) for start, end in zip(starts, ends, strict=True) if start < end]
 
 
 def _bounds(segment: int) -> tuple[int, int]:

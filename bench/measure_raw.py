@@ -1,0 +1,78 @@
+"""A tick from summaries beside one query over the raw samples of the same file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from disk import disk
+from ebbtide.engine import evaluate
+from ebbtide.series import DAY_NS, HOUR_NS
+from ebbtide.store.segments import table_of
+from ebbtide.store.store import Store
+from history import History, write_samples
+from report import Row, alternate, seconds
+from tick import UPSTREAM, rows_of
+
+TARGET = 100
+FORMS = ("direct", "split")
+
+
+def run(work: Path, is_quick: bool) -> list[Row]:
+    """300 entities x 5 metrics x 30 days at 10 s, 389 M samples; quick: 30 entities."""
+    history = History(30 if is_quick else 300)
+    path = work / "raw.duckdb"
+    begin = time.perf_counter()
+    samples = write_samples(path, history)
+    wrote_s = time.perf_counter() - begin
+    with Store.open(path) as store:
+        begin = time.perf_counter()
+        store.roll_up(history.now_ns)
+        rolled_s = time.perf_counter() - begin
+        queries = {form: rule(store, history, form) for form in FORMS}
+        best = alternate(
+            {"tick": lambda: evaluate(store, UPSTREAM, history.now_ns)}
+            | {form: lambda sql=sql: store.ask(sql) for form, sql in queries.items()},
+            rounds=4,
+        )
+        evaluation = evaluate(store, UPSTREAM, history.now_ns)
+        for form, sql in queries.items():
+            if rows_of(evaluation) != store.ask(sql):
+                raise SystemExit(f"the tick and the {form} query disagree")
+        segments = store.segments
+    ratio = min(best[form] for form in FORMS) / best["tick"]
+    size = f"{samples / 1e6:,.0f} M samples, {len(evaluation.findings)} equal rows"
+    return [
+        Row(
+            f"tick against the faster query, {size}",
+            seconds(best["tick"]),
+            seconds(min(best[form] for form in FORMS)),
+            ratio,
+            f"{TARGET} x",
+            ratio >= TARGET,
+        ),
+        *(
+            Row(f"tick against the {form} query", seconds(best["tick"]), seconds(best[form]), best[form] / best["tick"])
+            for form in FORMS
+        ),
+        Row("samples written in bulk", f"{samples / wrote_s:,.0f}/s"),
+        Row("rolled up", f"{samples / rolled_s:,.0f}/s"),
+        Row("file", f"{path.stat().st_size / 1e6:,.0f} MB"),
+        *disk(path, history, segments),
+    ]
+
+
+def rule(store: Store, history: History, form: str) -> str:
+    """The rule in SQL, over all samples of the store."""
+    samples = " UNION ALL ".join(f"SELECT * FROM {table_of(segment)}" for segment in store.segments)
+    return (
+        (Path(__file__).parent / f"raw_rule_{form}.sql")
+        .read_text()
+        .format(
+            samples=f"({samples})",
+            from_ns=history.now_ns - 30 * DAY_NS,
+            until_ns=history.now_ns - HOUR_NS,
+            window_ns=history.now_ns - HOUR_NS,
+            now_ns=history.now_ns,
+        )
+    )
