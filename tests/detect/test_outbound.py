@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from ebbtide.baseline.records_shipped import shipped_models
+from ebbtide.baseline.trailing_inbound import inbound_volume
 from ebbtide.baseline.trailing_statistics import Statistic, current_statistics
 from ebbtide.detect.outbound import day_records, hours_of_day, score_day, squash
 from ebbtide.detect.outbound_options import OutboundOptions
-from ebbtide.detect.outbound_state import day_statistics, open_day, run_cusum
+from ebbtide.detect.outbound_state import day_values, open_day, run_cusum
 from ebbtide.lab.stream import close_days, hourly_peaks, score_history
 
 OPTIONS = OutboundOptions()
@@ -78,7 +79,8 @@ def test_a_single_tick_gives_what_the_stream_gives():
     reference = open_day(state, OPTIONS)
     ratio = hourly_peaks(sent, received, STEP_S, OPTIONS).day(day).ratio[:, : hour + 1]
     cusum = run_cusum(state, reference, ratio, OPTIONS)[:, -1:]
-    values = day_statistics(current.peaks, np.array([hour]), cusum, reference)
+    inbound = inbound_volume(current.sent[:, 0], current.received[:, 0], OPTIONS.floor_per_hour)
+    values = day_values(current.peaks, inbound, np.array([hour]), cusum, reference)
     tick = score_day(values, day_records(state, MODELS, OPTIONS), OPTIONS)
     place = day * 24 + hour
     np.testing.assert_array_equal(tick.channels.ratio[:, 0], streamed.ratio[:, place])
@@ -100,7 +102,7 @@ def test_missing_statistics_add_nothing():
     with_usual_hour_only = raw.ratio[raw.ratio > 0]
     assert np.isfinite(raw.ratio).all() and np.isfinite(raw.volume).all()
     assert with_usual_hour_only.size
-    assert np.isnan(history.values[:, Statistic.RATIO_1H]).all()
+    assert all(np.isnan(today.statistics[:, Statistic.RATIO_1H]).all() for today in history.values)
 
 
 def test_squash_is_continuous_and_grows():
@@ -111,3 +113,16 @@ def test_squash_is_continuous_and_grows():
 
 def test_hours_are_utc():
     assert hours_of_day(np.array([0, 3599, 3600, 86_400 * 3 + 7200])).tolist() == [0, 0, 1, 2]
+
+
+def test_a_surge_of_requests_is_less_surprising_in_the_ratio_channel():
+    sent, received = traffic(8)
+    day = 18 * PER_DAY
+    for side in (sent, received):
+        side[:, day:] *= 8.0
+    history = close_days(hourly_peaks(sent, received, STEP_S, OPTIONS), OPTIONS)
+    plain = OutboundOptions(inbound_explains=False)
+    explained = score_history(history, MODELS, range(18, 19), OPTIONS)
+    unexplained = score_history(history, MODELS, range(18, 19), plain)
+    assert explained.ratio.sum() < unexplained.ratio.sum()
+    np.testing.assert_array_equal(explained.volume, unexplained.volume)

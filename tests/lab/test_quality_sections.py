@@ -22,4 +22,4 @@ def test_the_log_has_a_line_per_run(measured, tmp_path):
     _append(log, measured)
     _append(log, measured)
     lines = log.read_text().splitlines()
-    assert len(lines) == 4 and lines[0].startswith("| date | version | seed | 100 |")
+    assert len(lines) == 4 and lines[0].startswith("| date | version | detector | seed | 100 |")

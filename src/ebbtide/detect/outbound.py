@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ebbtide.baseline.records import Forecast, RecordModels, RecordSummary, forecast, latest, summarise, surprise
 from ebbtide.baseline.trailing_statistics import Float32, Statistic
 from ebbtide.detect.outbound_options import OutboundOptions
-from ebbtide.detect.outbound_state import OutboundState
+from ebbtide.detect.outbound_state import DayValues, OutboundState
 from ebbtide.series import Float64
 
 
@@ -27,6 +27,12 @@ class Records:
     maxima: Float32
     summary: RecordSummary
     expected: Forecast
+
+    def of(self, statistics: slice) -> Records:
+        """The records of some of the statistics."""
+        summary = RecordSummary(*(getattr(self.summary, name)[:, statistics] for name in RecordSummary.__slots__))
+        expected = Forecast(self.expected.chance[:, statistics], self.expected.excess[:, statistics])
+        return Records(self.maxima[:, statistics], summary, expected)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,22 +66,25 @@ class Channels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawScores:
-    """Scores before context: each statistic's `surprises` (entities, STATISTICS, instants), and the channels' sums."""
+    """Scores before context: each statistic's `surprises` (entities, STATISTICS, instants), and the channels' sums.
+
+    `unexplained` (entities, instants) is the surprise of the usual hour once the inbound's growth is taken off: the
+    ratio channel counts it in place of the usual hour's own.
+    """
 
     surprises: Float64
+    unexplained: Float64
     channels: Channels
 
 
-def score_day(values: Float32, records: DayRecords, options: OutboundOptions) -> RawScores:
-    """Surprise of each statistic in nats, squashed and added up in the two channels.
-
-    `values` is (entities, STATISTICS, instants), NaN where missing: a missing statistic adds nothing.
-    """
-    surprises = surprise_of(values, records, options)
+def score_day(values: DayValues, records: DayRecords, options: OutboundOptions) -> RawScores:
+    """Surprise of each statistic in nats, squashed and added up in the two channels; what is missing adds nothing."""
+    surprises = surprise_of(values.statistics, records, options)
+    unexplained = _unexplained(values, records, options)
     squashed = squash(surprises, options.squash_nats)
-    return RawScores(
-        surprises, Channels(_weigh(squashed, options.ratio_weights), _weigh(squashed, options.volume_weights))
-    )
+    volume = _weigh(squashed, options.volume_weights)
+    squashed[:, Statistic.USUAL_HOUR] = squash(unexplained, options.squash_nats)
+    return RawScores(surprises, unexplained, Channels(_weigh(squashed, options.ratio_weights), volume))
 
 
 def _weigh(squashed: Float64, weights: tuple[tuple[Statistic, float], ...]) -> Float64:
@@ -86,16 +95,28 @@ def _weigh(squashed: Float64, weights: tuple[tuple[Statistic, float], ...]) -> F
 
 
 def surprise_of(values: Float32, records: DayRecords, options: OutboundOptions) -> Float64:
-    """Surprises averaged over the history lengths, less a discount for the young.
+    """Surprises (entities, STATISTICS, instants) averaged over the history lengths, less a discount for the young.
 
     The usual hour has 14 days of its own, so only the first history length (30 days) is asked.
     """
     each = [surprise(values, one.maxima, one.summary, one.expected) for one in records.windows]
     mean: Float64 = np.mean(each, axis=0)
     mean[:, Statistic.USUAL_HOUR] = each[0][:, Statistic.USUAL_HOUR]
-    days = np.maximum(records.windows[0].summary.days, 1)
-    young = options.young_discount * np.log(np.maximum(options.young_days / days, 1.0))
-    discounted: Float64 = np.maximum(mean - young[..., None], 0.0)
+    return _discount_young(mean, records.windows[0].summary.days, options)
+
+
+def _unexplained(values: DayValues, records: DayRecords, options: OutboundOptions) -> Float64:
+    """Surprise of the usual hour, growth of the inbound taken off, (entities, instants)."""
+    row = slice(Statistic.USUAL_HOUR, Statistic.USUAL_HOUR + 1)
+    one = records.windows[0].of(row)
+    explained = values.explained[:, None] if options.inbound_explains else np.float32(0)
+    raw = surprise(values.statistics[:, row] - explained, one.maxima, one.summary, one.expected)
+    return _discount_young(raw, one.summary.days, options)[:, 0]
+
+
+def _discount_young(nats: Float64, days: NDArray[np.int64], options: OutboundOptions) -> Float64:
+    young = options.young_discount * np.log(np.maximum(options.young_days / np.maximum(days, 1), 1.0))
+    discounted: Float64 = np.maximum(nats - young[..., None], 0.0)
     return discounted
 
 

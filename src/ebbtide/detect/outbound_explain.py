@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ebbtide.baseline.records import MATURE_DAYS
-from ebbtide.baseline.trailing_statistics import Float32, Statistic
+from ebbtide.baseline.trailing_statistics import Statistic
 from ebbtide.detect.outbound import DayRecords, RawScores, Records
+from ebbtide.detect.outbound_state import DayValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,11 @@ class Contribution:
 
 
 def explain(
-    values: Float32, records: DayRecords, raw: RawScores, entity: int, instant: int
+    values: DayValues, records: DayRecords, raw: RawScores, entity: int, instant: int
 ) -> tuple[Contribution, ...]:
     """The contributions of all statistics, the most surprising first.
 
-    `values` is (entities, STATISTICS, instants) as scored; `entity` and `instant` are places on its axes.
+    `values` are those that were scored; `entity` and `instant` are places on its axes.
     """
     contributions = []
     for statistic in Statistic:
@@ -60,7 +61,7 @@ def explain(
         # The usual hour has 14 days of its own: only the first window is asked.
         windows = records.windows[:1] if statistic is Statistic.USUAL_HOUR else records.windows
         evidence = tuple(_evidence(one, entity, statistic) for one in windows)
-        value = float(values[entity, statistic, instant])
+        value = float(values.statistics[entity, statistic, instant])
         contributions.append(Contribution(statistic, value, nats, float(np.exp(nats)), evidence))
     return tuple(sorted(contributions, key=lambda one: -one.surprise))
 

@@ -21,6 +21,7 @@ class OutboundOptions:
     `ratio_days`, `ratio_minimum`   days of the hourly ratio for the drip, and hours that must be known.
     `drip_drift`, `drip_clip` in spreads per hour: what is forgiven, and how much one hour may count.
     `bound_scales`            a day lifts its record by no more than this many scales.
+    `inbound_explains`        the ratio channel's usual hour is less surprised when the inbound grew alike.
     `squash_nats`             a surprise beyond this counts by its logarithm only.
     `young_days`, `young_discount`  below so many days a surprise loses discount * ln(young_days / m).
     `ratio_share`             the ratio channel's share of the budget; the volume channel has the rest.
@@ -51,6 +52,7 @@ class OutboundOptions:
     drip_clip: float = 4.0
     bound_scales: float = 3.0
     bound_days: int = 10
+    inbound_explains: bool = True
     squash_nats: float = 4.0
     young_days: int = 14
     young_discount: float = 0.5

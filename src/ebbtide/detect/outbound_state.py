@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ebbtide.baseline.cusum import Usual, accumulate, drip, usual_ratio
 from ebbtide.baseline.records import bound, summarise
 from ebbtide.baseline.trailing import block_max
+from ebbtide.baseline.trailing_inbound import growth, usual_inbound
 from ebbtide.baseline.trailing_statistics import HOURS, PEAKS, STATISTICS, Float32, Statistic, usual_hour
 from ebbtide.detect.outbound_options import OutboundOptions
 
@@ -28,13 +29,15 @@ LEAST_HOURS = HOURS // 2
 class OutboundState:
     """State of closed days, entity first, oldest day first, NaN where missing.
 
-    `maxima` (entities, STATISTICS, days) float32: bounded daily maxima. `hourly_volume` (entities, days, 24) float32:
-    hourly maxima of the 1 h volume. `hourly_ratio` (entities, days, 24) float16: the 1 h ratio at each hour's end.
-    `cusum` (entities,) float32: the drip's sum at the end of the last closed day.
+    `maxima` (entities, STATISTICS, days) float32: bounded daily maxima. `hourly_volume` and `hourly_inbound`
+    (entities, days, 24) float32: hourly maxima of the 1 h volume and of the inbound. `hourly_ratio`
+    (entities, days, 24) float16: the 1 h ratio at each hour's end. `cusum` (entities,) float32: the drip's sum at the
+    end of the last closed day.
     """
 
     maxima: Float32
     hourly_volume: Float32
+    hourly_inbound: Float32
     hourly_ratio: NDArray[np.float16]
     cusum: Float32
 
@@ -44,36 +47,54 @@ class OutboundState:
         return cls(
             np.full((entities, STATISTICS, max(options.history_days)), np.nan, np.float32),
             np.full((entities, options.usual_days, HOURS), np.nan, np.float32),
+            np.full((entities, options.usual_days, HOURS), np.nan, np.float32),
             np.full((entities, options.ratio_days, HOURS), np.nan, np.float16),
             np.zeros(entities, np.float32),
         )
 
     def take(self, entities: NDArray[np.int64]) -> OutboundState:
         """The rows of some entities, in that order; rows may repeat."""
-        return OutboundState(
-            self.maxima[entities], self.hourly_volume[entities], self.hourly_ratio[entities], self.cusum[entities]
-        )
+        return OutboundState(*(getattr(self, name)[entities] for name in OutboundState.__slots__))
 
     @property
     def bytes_per_entity(self) -> int:
         """What one entity's state weighs in memory."""
-        arrays = (self.maxima, self.hourly_volume, self.hourly_ratio, self.cusum)
-        return sum(array.nbytes for array in arrays) // max(1, len(self.cusum))
+        arrays = (getattr(self, name) for name in OutboundState.__slots__)
+        return sum(int(array.nbytes) for array in arrays) // max(1, len(self.cusum))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DayReference:
-    """What a day is compared with hour by hour: `usual_volume` (entities, 24) and the `usual` ratio."""
+    """What a day is compared with hour by hour: `usual_volume`, `usual_inbound` (entities, 24), the `usual` ratio."""
 
     usual_volume: Float32
+    usual_inbound: Float32
     usual: Usual
 
 
 def open_day(state: OutboundState, options: OutboundOptions) -> DayReference:
     """References for the day after the last closed one."""
     history = state.hourly_ratio[:, -options.ratio_days :].reshape(len(state.cusum), -1).astype(np.float32)
-    volume = state.hourly_volume[:, -options.usual_days :]
-    return DayReference(usual_hour(volume, options.usual_minimum), usual_ratio(history, options.ratio_minimum))
+    days = slice(-options.usual_days, None)
+    return DayReference(
+        usual_hour(state.hourly_volume[:, days], options.usual_minimum),
+        usual_inbound(state.hourly_inbound[:, days], options.usual_minimum),
+        usual_ratio(history, options.ratio_minimum),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DayValues:
+    """What is scored and kept of a day's instants.
+
+    `statistics` (entities, STATISTICS, instants), `inbound` (entities, instants) the inbound's log volume, and
+    `explained` (entities, instants) by how many nats it passes its usual hour. Statistics and inbound are NaN where
+    missing, `explained` is then 0.
+    """
+
+    statistics: Float32
+    inbound: Float32
+    explained: Float32
 
 
 def run_cusum(state: OutboundState, reference: DayReference, ratio: Float32, options: OutboundOptions) -> Float32:
@@ -81,32 +102,37 @@ def run_cusum(state: OutboundState, reference: DayReference, ratio: Float32, opt
     return accumulate(state.cusum, ratio, reference.usual, options.drip_drift, options.drip_clip)
 
 
-def day_statistics(peaks: Float32, hours: NDArray[np.int64], cusum: Float32, reference: DayReference) -> Float32:
-    """All seven statistics (entities, STATISTICS, instants) of a day's instants.
+def day_values(
+    peaks: Float32, inbound: Float32, hours: NDArray[np.int64], cusum: Float32, reference: DayReference
+) -> DayValues:
+    """All seven statistics of a day's instants, and what the inbound explains.
 
-    `peaks` (entities, PEAKS, instants) are trailing statistics or maxima of them within the hour, `hours` (instants,)
-    the UTC hour of day each belongs to, `cusum` (entities, instants) the drip's sum as known at each.
+    `peaks` (entities, PEAKS, instants) and `inbound` (entities, instants) are trailing statistics or their maxima
+    within the hour, `hours` (instants,) the UTC hour of day each belongs to, `cusum` (entities, instants) the drip's
+    sum as known at each.
     """
-    values = np.empty((peaks.shape[0], STATISTICS, peaks.shape[2]), np.float32)
-    values[:, :PEAKS] = peaks
-    values[:, Statistic.USUAL_HOUR] = peaks[:, Statistic.VOLUME_1H] - reference.usual_volume[:, hours]
-    values[:, Statistic.DRIP] = drip(cusum, reference.usual)
-    return values
+    statistics = np.empty((peaks.shape[0], STATISTICS, peaks.shape[2]), np.float32)
+    statistics[:, :PEAKS] = peaks
+    statistics[:, Statistic.USUAL_HOUR] = peaks[:, Statistic.VOLUME_1H] - reference.usual_volume[:, hours]
+    statistics[:, Statistic.DRIP] = drip(cusum, reference.usual)
+    return DayValues(statistics, inbound, growth(inbound, reference.usual_inbound[:, hours]))
 
 
 def close_day(
-    state: OutboundState, hourly: Float32, ratio: Float32, cusum: Float32, options: OutboundOptions
+    state: OutboundState, hourly: DayValues, ratio: Float32, cusum: Float32, options: OutboundOptions
 ) -> OutboundState:
     """The state with one more day.
 
-    `hourly` (entities, STATISTICS, 24) are the day's statistics as hourly maxima, `ratio` and `cusum` (entities, 24)
-    the ratio at each hour's end and the drip's sum after it. The day's maxima are bounded by what came before.
+    `hourly` are the day's values as hourly maxima (24 instants), `ratio` and `cusum` (entities, 24) the ratio at each
+    hour's end and the drip's sum after it. The day's maxima are bounded by what came before.
     """
     recent = summarise(state.maxima[..., -BOUND_WINDOW_DAYS:])
-    held = bound(day_maxima(hourly), recent, options.bound_scales, options.bound_days)
+    held = bound(day_maxima(hourly.statistics), recent, options.bound_scales, options.bound_days)
+    volume = hourly.statistics[:, None, Statistic.VOLUME_1H]
     return OutboundState(
         np.concatenate([state.maxima[..., 1:], held[..., None]], axis=-1),
-        np.concatenate([state.hourly_volume[:, 1:], hourly[:, None, Statistic.VOLUME_1H]], axis=1),
+        np.concatenate([state.hourly_volume[:, 1:], volume], axis=1),
+        np.concatenate([state.hourly_inbound[:, 1:], hourly.inbound[:, None]], axis=1),
         np.concatenate([state.hourly_ratio[:, 1:], ratio[:, None].astype(np.float16)], axis=1),
         cusum[:, -1],
     )

@@ -1,4 +1,4 @@
-"""Print the quality report: `python -m ebbtide.lab.quality [section ...] [--seed N] [--log FILE]`.
+"""Print the quality report: `python -m ebbtide.lab.quality [section ...] [--seed N] [--study] [--log FILE]`.
 
 In: the reference traffic, where it lies. Out: Markdown tables of every figure in docs/quality.md, and with `--log` a
 line with date, version and the main figures. Without the traffic it says so and ends with 0: a missing data set is not
@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ebbtide.lab.quality", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="section", help=f"any of {', '.join(SECTIONS)}; default: all")
     parser.add_argument("--seed", type=int, default=1, help="seed of the injected events (default 1)")
+    parser.add_argument("--study", action="store_true", help="the detector exactly as the design study describes it")
     parser.add_argument("--log", type=Path, help="append date, version and main figures to this file")
     chosen = parser.parse_args(arguments)
     unknown = [name for name in chosen.sections if name not in SECTIONS]
@@ -60,7 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
     except NoDataError as missing:
         print(f"skipped: {missing} ({missing.hint})", file=sys.stderr)
         return 0
-    measured = measure(OutboundBench.run(traffic, OutboundOptions()), chosen.seed)
+    options = OutboundOptions(inbound_explains=not chosen.study)
+    measured = measure(OutboundBench.run(traffic, options), chosen.seed)
     _run(measured, chosen.sections or list(SECTIONS))
     if chosen.log:
         _append(chosen.log, measured)
@@ -80,9 +82,10 @@ def _append(path: Path, measured: Measured) -> None:
     cells = " | ".join(pair(row.recall.mean, row.findings) for row in rows)
     if not path.exists():
         budgets = " | ".join(f"{int(budget)}" for budget in BUDGETS)
-        path.write_text(f"| date | version | seed | {budgets} |\n|---|---|--:|{'--:|' * len(BUDGETS)}\n")
+        path.write_text(f"| date | version | detector | seed | {budgets} |\n|---|---|---|--:|{'--:|' * len(BUDGETS)}\n")
     with path.open("a") as log:
-        log.write(f"| {datetime.now(UTC):%Y-%m-%d} | {__version__} | {measured.seed} | {cells} |\n")
+        detector = "default" if measured.bench.options.inbound_explains else "study"
+        log.write(f"| {datetime.now(UTC):%Y-%m-%d} | {__version__} | {detector} | {measured.seed} | {cells} |\n")
 
 
 if __name__ == "__main__":

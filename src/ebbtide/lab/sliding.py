@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ebbtide.baseline.trailing import block_last, block_max
+from ebbtide.baseline.trailing_inbound import inbound_volume
 from ebbtide.baseline.trailing_statistics import HOURS, Float32, Statistic, trailing_statistics
 from ebbtide.detect.outbound import Channels, day_records, score_day
 from ebbtide.detect.outbound_scale import OutboundScale, apply_scale, count_others, learn_scale, learn_threshold
-from ebbtide.detect.outbound_state import OutboundState, close_day, day_statistics, open_day, run_cusum
+from ebbtide.detect.outbound_state import DayValues, OutboundState, close_day, day_values, open_day, run_cusum
 from ebbtide.lab.bench import LEARN, SCORE, OutboundBench
 from ebbtide.lab.evaluate import BUDGETS, EventScores
 from ebbtide.lab.inject import Events, with_events
@@ -28,28 +29,33 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepPeaks:
-    """Statistics of trailing sums at every step: `peaks` (rows, PEAKS, steps), `ratio` (rows, hours) at hours' ends."""
+    """Statistics of trailing sums at every step: `peaks` (rows, PEAKS, steps), `inbound` (rows, steps).
+
+    `ratio` (rows, hours) is the 1 h ratio at the hours' ends.
+    """
 
     peaks: Float32
+    inbound: Float32
     ratio: Float32
 
     def after(self, steps: int) -> StepPeaks:
         """Without the first steps, a whole number of hours."""
         hours = steps // (self.peaks.shape[2] // self.ratio.shape[1])
-        return StepPeaks(self.peaks[..., steps:], self.ratio[:, hours:])
+        return StepPeaks(self.peaks[..., steps:], self.inbound[:, steps:], self.ratio[:, hours:])
 
 
 def step_peaks(sent: Float64, received: Float64, step_s: int, floor_per_hour: float) -> StepPeaks:
     """Statistics of (rows, steps) traffic at every step."""
-    parts = [
-        trailing_statistics(sent[first : first + CHUNK], received[first : first + CHUNK], step_s, floor_per_hour).peaks
-        for first in range(0, len(sent), CHUNK)
-    ]
-    peaks = np.concatenate(parts)
-    return StepPeaks(peaks, block_last(peaks[:, Statistic.RATIO_1H], 3600 // step_s))
+    parts = []
+    for first in range(0, len(sent), CHUNK):
+        rows = slice(first, first + CHUNK)
+        found = trailing_statistics(sent[rows], received[rows], step_s, floor_per_hour)
+        inbound = inbound_volume(found.sent[:, 0], found.received[:, 0], floor_per_hour)
+        parts.append(StepPeaks(found.peaks, inbound, block_last(found.peaks[:, Statistic.RATIO_1H], 3600 // step_s)))
+    return StepPeaks(*(np.concatenate([getattr(part, name) for part in parts]) for name in StepPeaks.__slots__))
 
 
-def _day_values(bench: OutboundBench, state: OutboundState, today: StepPeaks) -> tuple[Float32, OutboundState]:
+def _day_values(bench: OutboundBench, state: OutboundState, today: StepPeaks) -> tuple[DayValues, OutboundState]:
     """A day's statistics at every step, and the state with the day closed."""
     options, per_hour = bench.options, bench.traffic.steps_per_hour
     reference = open_day(state, options)
@@ -58,9 +64,10 @@ def _day_values(bench: OutboundBench, state: OutboundState, today: StepPeaks) ->
     known = np.repeat(np.concatenate([state.cusum[:, None], cusum], axis=1), per_hour, axis=1)
     known = known[:, 1 : 1 + HOURS * per_hour]
     steps = np.repeat(np.arange(HOURS), per_hour)
-    values = day_statistics(today.peaks, steps, known, reference)
+    values = day_values(today.peaks, today.inbound, steps, known, reference)
     # Days are closed on hourly statistics, as everywhere: the state does not depend on how often one decides.
-    hourly = day_statistics(block_max(today.peaks, per_hour), np.arange(HOURS), cusum, reference)
+    peaks, inbound = block_max(today.peaks, per_hour), block_max(today.inbound, per_hour)
+    hourly = day_values(peaks, inbound, np.arange(HOURS), cusum, reference)
     return values, close_day(state, hourly, today.ratio, cusum, options)
 
 
@@ -69,9 +76,9 @@ def _score_days(bench: OutboundBench, state: OutboundState, peaks: StepPeaks) ->
     per_day = bench.traffic.steps_per_day
     ratio, volume = [], []
     for day in range(peaks.ratio.shape[1] // HOURS):
-        today = StepPeaks(
-            peaks.peaks[..., day * per_day : (day + 1) * per_day], peaks.ratio[:, day * HOURS : (day + 1) * HOURS]
-        )
+        steps = slice(day * per_day, (day + 1) * per_day)
+        ratio_of_day = peaks.ratio[:, day * HOURS : (day + 1) * HOURS]
+        today = StepPeaks(peaks.peaks[..., steps], peaks.inbound[:, steps], ratio_of_day)
         records = day_records(state, bench.models, bench.options)
         values, state = _day_values(bench, state, today)
         raw = score_day(values, records, bench.options).channels

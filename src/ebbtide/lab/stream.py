@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ebbtide.baseline.records import RecordModels
 from ebbtide.baseline.records_fit import fit_all
 from ebbtide.baseline.trailing import block_last, block_max
+from ebbtide.baseline.trailing_inbound import inbound_volume
 from ebbtide.baseline.trailing_statistics import (
     HOURS,
     Float32,
@@ -23,7 +24,15 @@ from ebbtide.baseline.trailing_statistics import (
 )
 from ebbtide.detect.outbound import Channels, day_records, score_day
 from ebbtide.detect.outbound_options import OutboundOptions
-from ebbtide.detect.outbound_state import OutboundState, close_day, day_maxima, day_statistics, open_day, run_cusum
+from ebbtide.detect.outbound_state import (
+    DayValues,
+    OutboundState,
+    close_day,
+    day_maxima,
+    day_values,
+    open_day,
+    run_cusum,
+)
 from ebbtide.lab.traffic import Traffic
 from ebbtide.series import Float64
 
@@ -35,17 +44,18 @@ CHUNK = 64
 class Peaks:
     """A fleet's statistics of trailing sums by the hour.
 
-    `hourly` (entities, PEAKS, hours) are the maxima within each hour, `ratio` (entities, hours) the 1 h ratio at
-    its end.
+    `hourly` (entities, PEAKS, hours) and `inbound` (entities, hours) are the maxima within each hour, `ratio`
+    (entities, hours) the 1 h ratio at its end.
     """
 
     hourly: Float32
+    inbound: Float32
     ratio: Float32
 
     def day(self, day: int) -> Peaks:
         """One day's hours."""
         hours = slice(day * HOURS, (day + 1) * HOURS)
-        return Peaks(self.hourly[..., hours], self.ratio[:, hours])
+        return Peaks(self.hourly[..., hours], self.inbound[:, hours], self.ratio[:, hours])
 
 
 def hourly_peaks(
@@ -53,25 +63,26 @@ def hourly_peaks(
 ) -> Peaks:
     """Hourly statistics of (rows, steps) traffic; with `sliding` off only the windows at the hours' ends count."""
     per_hour = 3600 // step_s
-    hourly, ratio = [], []
+    pick = block_max if sliding else block_last
+    parts = []
     for first in range(0, len(sent), CHUNK):
         rows = slice(first, first + CHUNK)
-        peaks = trailing_statistics(sent[rows], received[rows], step_s, options.floor_per_hour).peaks
-        hourly.append(block_max(peaks, per_hour) if sliding else block_last(peaks, per_hour))
-        ratio.append(block_last(peaks[:, Statistic.RATIO_1H], per_hour))
-    return Peaks(np.concatenate(hourly), np.concatenate(ratio))
+        found = trailing_statistics(sent[rows], received[rows], step_s, options.floor_per_hour)
+        inbound = inbound_volume(found.sent[:, 0], found.received[:, 0], options.floor_per_hour)
+        ratio = block_last(found.peaks[:, Statistic.RATIO_1H], per_hour)
+        parts.append(Peaks(pick(found.peaks, per_hour), pick(inbound, per_hour), ratio))
+    return Peaks(*(np.concatenate([getattr(part, name) for part in parts]) for name in Peaks.__slots__))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class History:
     """A fleet's closed days: the state each day opened with (days + 1 of them), and the maxima as seen and as kept.
 
-    `values` (entities, STATISTICS, hours) are all seven statistics, `seen` (entities, STATISTICS, days) their daily
-    maxima before bounding.
+    `values` are each day's by the hour, `seen` (entities, STATISTICS, days) their daily maxima before bounding.
     """
 
     states: tuple[OutboundState, ...]
-    values: Float32
+    values: tuple[DayValues, ...]
     seen: Float32
 
     @property
@@ -90,14 +101,14 @@ def close_days(peaks: Peaks, options: OutboundOptions) -> History:
         today, state = _next_day(state, peaks.day(day), options)
         values.append(today)
         states.append(state)
-    seen = np.stack([day_maxima(today) for today in values], axis=-1)
-    return History(tuple(states), np.concatenate(values, axis=-1), seen)
+    seen = np.stack([day_maxima(today.statistics) for today in values], axis=-1)
+    return History(tuple(states), tuple(values), seen)
 
 
-def _next_day(state: OutboundState, peaks: Peaks, options: OutboundOptions) -> tuple[Float32, OutboundState]:
+def _next_day(state: OutboundState, peaks: Peaks, options: OutboundOptions) -> tuple[DayValues, OutboundState]:
     reference = open_day(state, options)
     cusum = run_cusum(state, reference, peaks.ratio, options)
-    values = day_statistics(peaks.hourly, np.arange(HOURS), cusum, reference)
+    values = day_values(peaks.hourly, peaks.inbound, np.arange(HOURS), cusum, reference)
     return values, close_day(state, values, peaks.ratio, cusum, options)
 
 
@@ -108,12 +119,12 @@ def learn_models(history: History, days: range) -> RecordModels:
 
 def score_history(history: History, models: RecordModels, days: range, options: OutboundOptions) -> Channels:
     """Raw scores of all hours; hours outside `days` are 0."""
-    shape = (history.values.shape[0], history.values.shape[2])
+    shape = (history.seen.shape[0], history.seen.shape[2] * HOURS)
     ratio, volume = np.zeros(shape), np.zeros(shape)
     for day in days:
         hours = slice(day * HOURS, (day + 1) * HOURS)
         records = day_records(history.states[day], models, options)
-        raw = score_day(history.values[..., hours], records, options)
+        raw = score_day(history.values[day], records, options)
         ratio[:, hours], volume[:, hours] = raw.channels.ratio, raw.channels.volume
     return Channels(ratio, volume)
 

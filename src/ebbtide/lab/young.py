@@ -13,7 +13,7 @@ import numpy as np
 from ebbtide.baseline.trailing_statistics import HOURS
 from ebbtide.detect.outbound import Channels, day_records, score_day
 from ebbtide.detect.outbound_options import OutboundOptions
-from ebbtide.detect.outbound_state import OutboundState, close_day, day_statistics, open_day, run_cusum
+from ebbtide.detect.outbound_state import OutboundState, close_day, day_values, open_day, run_cusum
 from ebbtide.lab.bench import EventRaw, OutboundBench
 from ebbtide.lab.inject import Events, with_events
 from ebbtide.lab.stream import Peaks, gather_states, hourly_peaks
@@ -63,9 +63,10 @@ def _score(
     """One day's scores against the cut history, and the whole state with that day closed."""
     reference = open_day(state, cut)
     hours = np.arange(HOURS)
-    values = day_statistics(today.hourly, hours, run_cusum(state, reference, today.ratio, cut), reference)
+    drips = run_cusum(state, reference, today.ratio, cut)
+    values = day_values(today.hourly, today.inbound, hours, drips, reference)
     scores = score_day(values, day_records(state, bench.models, cut), cut).channels
     reference = open_day(state, bench.options)
     cusum = run_cusum(state, reference, today.ratio, bench.options)
-    whole = day_statistics(today.hourly, hours, cusum, reference)
+    whole = day_values(today.hourly, today.inbound, hours, cusum, reference)
     return scores, close_day(state, whole, today.ratio, cusum, bench.options)
