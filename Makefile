@@ -22,13 +22,13 @@ unit: $(VENV)/developing
 	$(BIN)/pytest -n auto
 
 bench: $(VENV)/developing  ## ratios of speed, measured in one run; needs VictoriaMetrics from Debian for one of them
-	$(BIN)/python -m bench.run
+	$(BIN)/python bench/run.py
 
 faults: $(VENV)/developing  ## the longer runs of what must never lose data
 	EBBTIDE_KILLS=50 $(BIN)/pytest -q tests/store/test_durability.py
 
 docs: $(VENV)/developing  ## regenerate the reference pages that tests compare with the code
-	$(BIN)/python -m docs.generate
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

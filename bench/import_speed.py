@@ -18,14 +18,9 @@ from ebbtide.decode.preset import load_preset
 from ebbtide.decode.session import Session
 from ebbtide.series import Batch
 from ebbtide.store.store import Store
+from report import peak_mb
 
 COMMIT_POINTS = 50_000
-
-
-def peak_mb() -> int:
-    """The most memory this process had since it began, in MB (`ru_maxrss` would count the parent's before the fork)."""
-    status = Path("/proc/self/status").read_text("ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) // 1000
 
 
 class Import:

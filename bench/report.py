@@ -77,3 +77,9 @@ def alternate(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, f
 def seconds(value: float) -> str:
     """A duration for people."""
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def peak_mb() -> int:
+    """The most memory this process had since it began, in MB (`ru_maxrss` would count its parent's before the fork)."""
+    status = Path("/proc/self/status").read_text("ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1000

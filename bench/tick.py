@@ -6,7 +6,6 @@ python bench/tick.py STORE TIMES
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from ebbtide.engine import Evaluation, evaluate
 from ebbtide.registry import DETECTORS
 from ebbtide.store.store import Store
 from history import NOW_NS
+from report import peak_mb
 
 UPSTREAM = load(DETECTORS).get("kubernetes_anomalous_outbound_network_activity_from_process")
 
@@ -30,19 +30,18 @@ def main() -> None:
     """Tick several times; the first one reads everything from disk."""
     took = []
     with Store.open(Path(sys.argv[1]), is_new_allowed=False) as store:
-        before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before_mb = peak_mb()
         for _ in range(int(sys.argv[2])):
             begin = time.perf_counter()
             done = evaluate(store, UPSTREAM, NOW_NS)
             took.append(time.perf_counter() - begin)
-    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(
         json.dumps(
             {
                 "first_s": took[0],
                 "best_s": min(took),
-                "before_mb": before_kb // 1000,
-                "peak_mb": peak_kb // 1000,
+                "before_mb": before_mb,
+                "peak_mb": peak_mb(),
                 "entities": done.entities,
                 "scored": done.scored,
                 "findings": len(done.findings),

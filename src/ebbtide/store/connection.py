@@ -22,7 +22,8 @@ def connect(path: Path | None, *, memory_limit: str, threads: int, is_new_allowe
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory_limit,
         "threads": threads,
-        "preserve_insertion_order": False,
+        # Rows come back in one order, so sums of floating-point numbers are the same however they are cut into shards.
+        "preserve_insertion_order": True,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
@@ -34,6 +35,7 @@ def connect(path: Path | None, *, memory_limit: str, threads: int, is_new_allowe
         raise DataError(f"cannot open {path}: {_line(error)}", hint="is this file an Ebbtide store?") from error
     try:
         migrate(con, path)
+        con.execute(query("macros"))
     except BaseException:
         con.close()
         raise

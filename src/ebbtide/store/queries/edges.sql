@@ -20,4 +20,4 @@ SELECT entity, endpoint, hour,
        sum(CASE WHEN metric LIKE '%.packets' THEN sent ELSE 0 END),
        sum(CASE WHEN metric LIKE '%.packets' THEN received ELSE 0 END),
        sum(CASE WHEN metric LIKE '%.new_sockets' THEN sent ELSE 0 END)
-FROM sides WHERE entity IS NOT NULL GROUP BY ALL
+FROM sides WHERE entity IS NOT NULL GROUP BY ALL ORDER BY hour, entity, endpoint
