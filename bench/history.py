@@ -142,6 +142,6 @@ _DAYS = """
     INSERT INTO days
     SELECT entity, metric, hour // 24, sum(points), avg(mean), sum(m2), min(minimum), max(maximum),
            sum(buckets), avg(bucket_mean), sum(bucket_m2), min(bucket_minimum), max(bucket_maximum),
-           sum(sent), sum(received)
+           sum(sent), sum(received), count(*) FILTER (points > 0)
     FROM hours WHERE hour // 24 >= {first} AND hour // 24 < {last} GROUP BY ALL
 """

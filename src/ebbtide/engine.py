@@ -197,7 +197,7 @@ def _context(store: Store, judged: Judged) -> Context:
         [Span(number, *spans[row]) for number, row in zip(numbers.tolist(), rows.tolist(), strict=True)], ".bytes"
     )
     usual: dict[Entity, dict[str, float]] = {}
-    hours = store.contacts.usual_hours(numbers, judged.baseline.from_ns, judged.baseline.to_ns)
+    hours = store.reading.usual_hours(numbers, judged.baseline.from_ns, judged.baseline.to_ns)
     for (number, metric), sent in hours.items():
         of_label = usual.setdefault(label_of[number], {})
         of_label[metric] = of_label.get(metric, 0.0) + sent

@@ -283,3 +283,16 @@ def test_what_is_not_a_store_is_refused_with_a_hint(tmp_path):
         assert error.value.hint
     with pytest.raises(NoDataError):
         Store.open(tmp_path / "absent.duckdb", is_new_allowed=False)
+
+
+def test_the_usual_hour_is_the_mean_of_the_hours_in_which_something_was_sent():
+    points = [Point(h * HOUR_S + 5, 10 + h % 2) for h in range(0, 60, 2)] + [Point(h * HOUR_S + 9, 4) for h in (1, 50)]
+
+    with store_with(points) as store:
+        usual = store.reading.usual_hours(np.array([0], np.int32), 0, 55 * HOUR_NS)
+
+    sent = Counter()
+    for point in points:
+        if point.end_s < 55 * HOUR_S:
+            sent[point.end_s // HOUR_S] += point.value
+    assert usual == {(0, "tcp.bytes"): pytest.approx(statistics.fmean(sent.values()))}

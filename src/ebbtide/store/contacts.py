@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ebbtide.series import HOUR_NS, Endpoint, Float64, Int32, Int64
+from ebbtide.series import HOUR_NS, Endpoint, Float64, Int64
 from ebbtide.store.connection import query
 from ebbtide.store.identity import Identity
 from ebbtide.store.segments import Segments
@@ -63,18 +63,6 @@ class Contacts:
             Contact(sender, endpoints[endpoint], value, None if hour is None else hour * HOUR_NS)
             for sender, endpoint, value, hour in rows
         ]
-
-    def usual_hours(self, numbers: Int32, from_ns: int, to_ns: int) -> dict[tuple[int, str], float]:
-        """By entity and metric, the mean of what was sent in an hour in which anything was, over full hours."""
-        if not len(numbers):
-            return {}
-        few = ", ".join(map(str, numbers.tolist()))
-        rows = self._con.execute(
-            "SELECT entity, metrics.name, avg(sent) FROM hours JOIN metrics USING (metric) "
-            f"WHERE hour >= ? AND hour < ? AND points > 0 AND entity IN ({few}) GROUP BY ALL",
-            [from_ns // HOUR_NS, to_ns // HOUR_NS],
-        ).fetchall()
-        return {(entity, metric): float(sent) for entity, metric, sent in rows}
 
     def history(self, number: int, metric: str, from_ns: int, to_ns: int) -> tuple[Int64, Float64, Float64]:
         """Start of each hour (ns), sent and received of one entity, over full hours in the range."""

@@ -152,6 +152,24 @@ class Reading:
             merged.maximum.reshape(shape),
         )
 
+    def usual_hours(self, numbers: Int32, from_ns: int, to_ns: int) -> dict[tuple[int, str], float]:
+        """By entity and metric, the mean of what was sent in an hour in which anything was, over full hours."""
+        if not len(numbers):
+            return {}
+        first, last = from_ns // HOUR_NS, to_ns // HOUR_NS
+        whole = self._closed_days(first, last)
+        among = f"entity IN ({', '.join(map(str, numbers.tolist()))})"
+        days = ", ".join(map(str, whole)) or "NULL"
+        parts = [f"SELECT entity, metric, sent, hours FROM days WHERE day IN ({days}) AND {among}"]
+        for start, end in _without(whole, first, last):
+            own = f"hour >= {start} AND hour < {end} AND {among}"
+            parts.append(f"SELECT entity, metric, sent, (points > 0)::INTEGER FROM hours WHERE {own}")
+        rows = self._con.execute(
+            "SELECT entity, metrics.name, sum(sent) / sum(hours) "
+            f"FROM ({' UNION ALL '.join(parts)}) JOIN metrics USING (metric) GROUP BY ALL HAVING sum(hours) > 0"
+        ).fetchall()
+        return {(entity, metric): float(sent) for entity, metric, sent in rows}
+
     def _summaries(self, low: int, high: int, first: int, last: int, of: str, is_masked: bool) -> dict[str, Int64]:
         columns = ", ".join(("entity", "metric", *moment_columns(of)))
         masked = self._masked_hours(first, last) if is_masked else []

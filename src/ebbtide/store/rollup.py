@@ -125,6 +125,7 @@ def _merged_day(rows: dict[str, Int64], day: int) -> pa.Table:
         columns.update(zip(names, parts, strict=True))
     for name in ("sent", "received"):
         columns[name] = np.bincount(group, rows[name], len(pairs))
+    columns["hours"] = np.bincount(group, rows["points"] > 0, len(pairs)).astype(np.int32)
     return pa.table(columns)
 
 

@@ -23,7 +23,7 @@ CREATE TABLE coverage (cluster VARCHAR NOT NULL, hour INTEGER NOT NULL, heartbea
                        samples BIGINT NOT NULL, interval_s INTEGER NOT NULL);
 
 -- points..maximum: moments of raw samples as upstream pools them. buckets..bucket_maximum: moments of the sum over all
--- destinations in one bucket of the source's interval, per second. sent, received: the hour's totals.
+-- destinations in one bucket of the source's interval, per second. sent, received: the hour's totals. hours of a day: those in which anything was sent.
 CREATE TABLE hours (entity INTEGER NOT NULL, metric SMALLINT NOT NULL, hour INTEGER NOT NULL,
                     points BIGINT NOT NULL, mean DOUBLE NOT NULL, m2 DOUBLE NOT NULL,
                     minimum DOUBLE NOT NULL, maximum DOUBLE NOT NULL,
@@ -36,7 +36,7 @@ CREATE TABLE days (entity INTEGER NOT NULL, metric SMALLINT NOT NULL, day INTEGE
                    minimum DOUBLE NOT NULL, maximum DOUBLE NOT NULL,
                    buckets BIGINT NOT NULL, bucket_mean DOUBLE NOT NULL, bucket_m2 DOUBLE NOT NULL,
                    bucket_minimum DOUBLE NOT NULL, bucket_maximum DOUBLE NOT NULL,
-                   sent DOUBLE NOT NULL, received DOUBLE NOT NULL);
+                   sent DOUBLE NOT NULL, received DOUBLE NOT NULL, hours INTEGER NOT NULL);
 
 -- Who exchanged how much with whom, by hour.
 CREATE TABLE edges (entity INTEGER NOT NULL, endpoint INTEGER NOT NULL, hour INTEGER NOT NULL,
