@@ -58,6 +58,13 @@ def compile_object(source: Path, target: Path) -> str:
     endian = "bpfel" if sys.byteorder == "little" else "bpfeb"
     multiarch = sysconfig.get_config_var("MULTIARCH") or f"{os.uname().machine}-linux-gnu"
     command = [clang, "-O2", "-g", "-mcpu=v2", "-target", endian, "-Wall", "-Werror"]
-    command += [f"-I/usr/include/{multiarch}", "-c", source.name, "-o", str(target)]
+    command += [
+        "-fdebug-compilation-dir=.",
+        f"-I/usr/include/{multiarch}",
+        "-c",
+        source.name,
+        "-o",
+        str(target.resolve()),
+    ]
     done = subprocess.run(command, cwd=source.parent, capture_output=True, text=True, check=False)  # noqa: S603
     return done.stderr.strip() if done.returncode else ""

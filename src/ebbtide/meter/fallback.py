@@ -61,6 +61,7 @@ class SocketTracker:
         self._tracked: dict[_Identity, _Tracked] = {}
         self._listening: set[int] = set()
         self._sums: dict[FlowKey, FlowValue] = {}
+        self._absent: set[_Identity] = set()
         self._is_first = True
         self.unseen_bytes = 0  # of sockets that ended before any poll saw their process
 
@@ -91,9 +92,15 @@ class SocketTracker:
         self._tracked.pop(identity, None)
 
     def forget(self, live: set[_Identity]) -> None:
-        """Drop sockets that are neither live nor were notified (the notification was lost)."""
-        for identity in self._tracked.keys() - live:
+        """Drop sockets that were not live for two polls and not notified either: the notification was lost.
+
+        One poll is not enough: the kernel notifies from a work queue, and a socket forgotten too early would be counted
+        from nothing when its end arrives.
+        """
+        absent = self._tracked.keys() - live
+        for identity in absent & self._absent:
             del self._tracked[identity]
+        self._absent = absent
 
     def take(self) -> list[Flow]:
         """The deltas since the last call."""

@@ -57,6 +57,8 @@ struct owner {
 	__u32 sent_until; // sequence number up to which payload has been counted
 	__u32 fin;	 // sequence number of the peer's FIN
 	__u32 flags;
+	__u32 segments;	 // received and already counted
+	__u32 header;	 // bytes of headers of a segment, as last sent
 	__u32 pad;
 };
 

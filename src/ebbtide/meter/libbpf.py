@@ -163,10 +163,14 @@ class Object:
         """Listen to a ring buffer."""
         return Ring(self._lib, self.map_fd(map_name), on_record)
 
-    def close(self) -> None:
-        """Detach and free. May be called twice."""
+    def detach(self) -> None:
+        """Detach every program; maps and what sockets carry stay."""
         while self._links:
             self._lib.bpf_link__destroy(self._links.pop())
+
+    def close(self) -> None:
+        """Detach and free. May be called twice."""
+        self.detach()
         if self._handle:
             self._lib.bpf_object__close(self._handle)
             self._handle = None

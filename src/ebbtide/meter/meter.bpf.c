@@ -15,6 +15,7 @@
 #include "layout.h"
 #include "counters.h"
 #include "packet.h"
+#include "progress.h"
 
 static __always_inline void set_ports(struct flow_key *key, __u32 local, __u32 remote)
 {
@@ -125,6 +126,7 @@ static __always_inline void open_flow(struct bpf_sock_ops *ctx, struct owner *ow
 	set_remote(&owner->key, ctx, opener);
 	owner->flags = HAS_REMOTE | HAS_RECEIVED;
 	owner->received = 0;
+	owner->segments = 0;
 	bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
 	if (is_loopback(ctx) && !setting(1))
 		return;
@@ -132,47 +134,24 @@ static __always_inline void open_flow(struct bpf_sock_ops *ctx, struct owner *ow
 	if (!value)
 		return;
 	value->sockets += 1;
-	if (opener == OPENER_REMOTE) { // SYN and ACK came in, SYN+ACK went out, all on the listener
-		value->rx_packets += 2;
-		value->tx_packets += 1;
-	}
-}
-
-// bytes_received counts the peer's FIN as a byte once rcv_nxt is past it.
-static __always_inline __u64 payload_received(struct owner *owner, __u64 bytes_received, __u32 rcv_nxt)
-{
-	if ((owner->flags & SAW_FIN) && (__s32)(rcv_nxt - owner->fin) > 0 && bytes_received)
-		return bytes_received - 1;
-	return bytes_received;
-}
-
-static __always_inline __u64 take_received(struct owner *owner, __u64 bytes_received, __u32 rcv_nxt)
-{
-	__u64 now = payload_received(owner, bytes_received, rcv_nxt);
-	__u64 before = owner->received;
-
-	owner->received = now;
-	if (!(owner->flags & HAS_RECEIVED)) { // older than the meter: what came before is not ours to count
-		owner->flags |= HAS_RECEIVED;
-		return 0;
-	}
-	return now > before ? now - before : 0;
+	if (opener == OPENER_REMOTE)
+		value->tx_packets += 1; // the SYN+ACK, which the listener sent
 }
 
 static __always_inline void close_flow(struct bpf_sock_ops *ctx, struct owner *owner)
 {
-	__u64 bytes = take_received(owner, ctx->bytes_received, ctx->rcv_nxt);
+	struct received fresh = take_received(owner, ctx->bytes_received, ctx->rcv_nxt, ctx->segs_in);
 	struct flow_value *value;
 
-	if (!bytes)
+	if (!fresh.bytes && !fresh.segments)
 		return;
 	if (is_loopback(ctx) && !setting(1)) {
-		lose(REASON_LOOPBACK, bytes, 0);
+		lose(REASON_LOOPBACK, fresh.bytes, 0);
 		return;
 	}
-	value = flow_get(&owner->key, bytes, 0);
+	value = flow_get(&owner->key, fresh.bytes, fresh.segments);
 	if (value)
-		value->rx_bytes += bytes;
+		add_received(value, owner, fresh);
 }
 
 SEC("sockops") int on_tcp(struct bpf_sock_ops *ctx)
@@ -255,64 +234,47 @@ static __always_inline struct owner *adopt(struct __sk_buff *skb, struct bpf_soc
 	return owner;
 }
 
-// Payload not sent before. A retransmission has a sequence number below the highest one counted.
-static __always_inline __u32 take_sent(struct owner *owner, struct headers *head, __u32 snd_nxt)
-{
-	__u32 until = head->sequence + head->payload;
-	__s32 fresh;
-
-	if (!head->payload)
-		return 0;
-	if (!(owner->flags & HAS_SENT)) {
-		owner->sent_until = (__s32)(head->sequence - snd_nxt) < 0 ? snd_nxt : head->sequence;
-		owner->flags |= HAS_SENT;
-	}
-	fresh = until - owner->sent_until;
-	if (fresh <= 0)
-		return 0;
-	owner->sent_until = until;
-	return (__u32)fresh > head->payload ? head->payload : fresh;
-}
-
 static __always_inline void count_tcp(struct __sk_buff *skb, struct bpf_sock *sk, struct owner *owner,
-				      struct headers *head, __u32 segments, int is_egress)
+				      struct headers *head, __u32 segments)
 {
-	__u32 wire = head->payload + head->offset * segments, fresh = 0;
+	__u32 wire = head->payload + head->offset * segments, fresh;
 	struct bpf_tcp_sock *tcp = bpf_tcp_sock(sk);
 	struct flow_value *value;
-	__u64 received = 0;
+	struct received received;
 
 	if (sk->state == BPF_TCP_LISTEN || !tcp) {
 		lose(REASON_HANDSHAKE, wire, segments);
 		return;
 	}
 	if (!(owner->flags & HAS_REMOTE)) {
-		set_packet_remote(skb, &owner->key, is_egress);
+		set_packet_remote(skb, &owner->key, 1);
 		owner->key.protocol = TCP;
-		set_ports(&owner->key, is_egress ? head->source : head->dest, is_egress ? head->dest : head->source);
+		set_ports(&owner->key, head->source, head->dest);
 		owner->flags |= HAS_REMOTE;
 	}
-	if (is_egress) {
-		fresh = take_sent(owner, head, tcp->snd_nxt);
-		received = take_received(owner, tcp->bytes_received, tcp->rcv_nxt);
-	} else if (head->is_fin) {
-		owner->fin = head->sequence + head->payload;
-		owner->flags |= SAW_FIN;
-	}
-	value = flow_get(&owner->key, fresh + received, segments);
+	fresh = take_sent(owner, head, tcp->snd_nxt);
+	owner->header = head->offset;
+	received = take_received(owner, tcp->bytes_received, tcp->rcv_nxt, tcp->segs_in);
+	value = flow_get(&owner->key, fresh + received.bytes, segments + received.segments);
 	if (!value)
 		return;
-	if (is_egress) {
-		value->tx_bytes += fresh;
-		value->rx_bytes += received;
-		value->tx_wire += wire;
-		if (head->payload && !fresh)
-			value->tx_again += segments;
-		else
-			value->tx_packets += segments;
-	} else {
-		value->rx_wire += wire;
-		value->rx_packets += segments;
+	value->tx_bytes += fresh;
+	value->tx_wire += wire;
+	if (head->payload && !fresh)
+		value->tx_again += segments;
+	else
+		value->tx_packets += segments;
+	add_received(value, owner, received);
+}
+
+// Of what comes in only a FIN matters: it is counted as a byte received. The rest is read when something is sent.
+static __always_inline void note_fin(struct bpf_sock *sk, struct headers *head)
+{
+	struct owner *owner = sk ? bpf_sk_storage_get(&owners, sk, 0, 0) : 0;
+
+	if (owner) {
+		owner->fin = head->sequence + head->payload;
+		owner->flags |= SAW_FIN;
 	}
 }
 
@@ -351,7 +313,13 @@ static __always_inline int count(struct __sk_buff *skb, int is_egress)
 		lose(REASON_UNREADABLE, skb->len, segments);
 		return 1;
 	}
+	if (!is_egress && head.protocol == TCP && !head.is_fin)
+		return 1;
 	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	if (!is_egress && head.protocol == TCP) {
+		note_fin(sk, &head);
+		return 1;
+	}
 	if (!sk || (head.protocol != TCP && head.protocol != UDP)) {
 		lose(REASON_PROTOCOL, skb->len, segments);
 		return 1;
@@ -370,7 +338,7 @@ static __always_inline int count(struct __sk_buff *skb, int is_egress)
 		return 1;
 	}
 	if (head.protocol == TCP)
-		count_tcp(skb, sk, owner, &head, segments, is_egress);
+		count_tcp(skb, sk, owner, &head, segments);
 	else
 		count_udp(skb, owner, &head, segments, is_egress);
 	return 1;
