@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from test_meter_cgroup import UID
 from test_meter_export import FakeSender
+from test_meter_kube_api import Api
+from test_meter_kubernetes import pod
 
 from ebbtide.errors import ServiceError
 from ebbtide.meter import assembly
@@ -15,6 +18,7 @@ from ebbtide.meter.fallback import Fallback
 from ebbtide.meter.kube_api import KubeSettings
 from ebbtide.meter.probe import Probe
 from ebbtide.meter.settings import MeterSettings, SourceKind
+from ebbtide.series import EndpointClass
 
 TARGET = Target("http://127.0.0.1:9")
 
@@ -65,6 +69,36 @@ def test_kubernetes_joins_when_it_is_configured():
     with open_meter(settings, FakeSender()) as meter:
         assert meter.names.is_kubernetes
         assert meter.cluster is not None
+
+
+def test_traffic_of_a_container_has_its_workload_even_when_its_cgroup_is_gone(
+    monkeypatch, image, open_probe, cgroup_root, container, run
+):
+    with open_probe():
+        pass
+    api = Api()
+    running = [{"name": "app", "containerID": f"containerd://{'ab' * 32}"}]
+    item = pod(uid=UID, labels={"pod-template-hash": "5d4"}, containerStatuses=running)
+    api.lists["/api/v1/pods"] = [item]
+    monkeypatch.setattr(assembly, "Probe", lambda settings, hear: Probe(settings, hear, image=image))
+    settings = MeterSettings(TARGET, cgroup=cgroup_root, is_loopback_counted=True, kubernetes=KubeSettings(api.url))
+    try:
+        with open_meter(settings, FakeSender()) as meter:
+            meter.cluster.refresh()
+            meter.begin(0)
+            server = run("serve")
+            client = run("send", cgroup=container, port=server.says()["port"], size=4321)
+            client.end()
+            container.rmdir()
+            server.end()
+            edges = meter.tick(1_000_000_000)
+    finally:
+        api.close()
+    mine = {edge: value for edge, value in edges.sums.items() if edge.local.workload == "web"}
+    ((edge, value),) = mine.items()
+    assert (edge.local.namespace, edge.local.container, edge.local.kind) == ("shop", "app", EndpointClass.INTERNAL)
+    assert (value.tx_bytes, value.sockets, edge.remote.resolution) == (4321, 1, "LOCALHOST")
+    assert edge.local.path
 
 
 def test_own_addresses_are_text():
