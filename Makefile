@@ -4,13 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: demo test lint unit bench faults docs clean
+.PHONY: demo test system lint unit bench quality faults docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed  ## judge the shipped recording, write out/report.html
 	$(BIN)/ebbtide demo --out out
 
-test: lint unit  ## everything that must hold before a change lands
+test: system lint unit  ## everything that must hold before a change lands
+
+# What tests of the meter need beside Python: a compiler for its programs, libbpf, network namespaces. Without root they
+# are asked for and their tests skip.
+SYSTEM := clang libbpf-dev iproute2
+system:
+	@if command -v clang >/dev/null && command -v ip >/dev/null && [ -e /usr/include/bpf/bpf_helpers.h ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && apt-get install -y -qq $(SYSTEM) >/dev/null; \
+	else echo "for all tests of the meter: apt-get install $(SYSTEM)"; fi
 
 lint: $(VENV)/developing  ## style, types, the direction of imports
 	$(BIN)/ruff check .
@@ -23,6 +32,9 @@ unit: $(VENV)/developing
 
 bench: $(VENV)/developing  ## ratios of speed, measured in one run; needs VictoriaMetrics from Debian for one of them
 	$(BIN)/python bench/run.py
+
+quality: $(VENV)/developing  ## the outbound detector on months of real traffic (skipped where the data are absent)
+	$(BIN)/python -m ebbtide.lab.quality
 
 faults: $(VENV)/developing  ## the longer runs of what must never lose data
 	EBBTIDE_KILLS=50 $(BIN)/pytest -q tests/store/test_durability.py

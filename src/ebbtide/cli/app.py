@@ -13,6 +13,7 @@ import typer
 from ebbtide.cli import catalogue, demo, filters, findings, importing, judging
 from ebbtide.cli.console import print_error
 from ebbtide.errors import EbbtideError
+from ebbtide.meter.command import meter
 
 app = typer.Typer(
     name="ebbtide",
@@ -26,6 +27,7 @@ demo.register(app)
 importing.register(app)
 judging.register(app)
 findings.register(app)
+app.command("meter")(meter)
 app.add_typer(catalogue.app, name="detections")
 app.add_typer(filters.app, name="filters")
 
