@@ -18,10 +18,10 @@ BUCKET_NS = 30 * SECOND_NS
 
 
 @st.composite
-def cases(draw, entities=st.integers(0, 5)):
+def cases(draw):
     """A window and a baseline of some entities, with gaps, constants and entities that nothing is known of."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    count, buckets = draw(entities), draw(st.integers(1, 12))
+    count, buckets = draw(st.integers(0, 5)), draw(st.integers(1, 12))
     shape = (count, len(METRICS), buckets)
     points = rng.integers(0, 3, shape).astype(np.int32)
     total = np.where(points > 0, rng.integers(0, 400, shape), 0).astype(np.float64)
@@ -43,23 +43,17 @@ def picked(window: Window, baseline: Baseline, rows: list[int]) -> tuple[Window,
     return part, Baseline(baseline.moments.take(at), baseline.from_ns, baseline.to_ns)
 
 
-def told(anomalies: Anomalies, window: Window) -> dict[Entity, tuple]:
+def told(found: Anomalies, window: Window) -> dict[Entity, tuple]:
     """All a detector says of each entity."""
+    rows = [found.entity.tolist(), *(c.tolist() for c in (found.metric, found.bucket_ns, found.value, found.line))]
+    hits = list(zip(*rows, strict=True))
     return {
         entity: (
-            bool(anomalies.fired[row]),
-            int(anomalies.count[row]),
-            anomalies.scored[row].tolist(),
-            sorted((why, mask[row].tolist()) for why, mask in anomalies.unscored.items()),
-            [
-                (
-                    int(anomalies.metric[i]),
-                    int(anomalies.bucket_ns[i]),
-                    float(anomalies.value[i]),
-                    float(anomalies.line[i]),
-                )
-                for i in np.flatnonzero(anomalies.entity == row)
-            ],
+            bool(found.fired[row]),
+            int(found.count[row]),
+            found.scored[row].tolist(),
+            sorted((why, mask[row].tolist()) for why, mask in found.unscored.items()),
+            [hit[1:] for hit in hits if hit[0] == row],
         )
         for row, entity in enumerate(window.entities)
     }
