@@ -106,6 +106,10 @@ class Mapper:
         edge = self._edge(point, resource)
         if edge is None:
             return Ignored("no_entity")
+        if rule.counts_for != "both":
+            edge = edge._replace(far=None) if rule.counts_for == "sender" else edge._replace(near=None)
+            if edge.near is None and edge.far is None:
+                return Ignored("other_end")
         to = metric if rule.to == "*" else rule.to
         scale = rule.scale if rule.scale_by is None else rule.scale * self._scale_by(rule.scale_by, point, resource)
         return Mapped(to, meant, scale, rule.direction == "receive", edge)

@@ -109,6 +109,7 @@ class MetricRule(_Model):
 
     `name`: one or more names, `*` at the end matches any rest. `to`: our metric's name, `*` keeps the source's.
     `where`: attribute -> values, of which one must be there (case does not matter); null = the attribute is missing.
+    `counts_for`: where a source tells of the same traffic at both ends, the end that this point is taken for.
     `direction: receive`: the end described by `sender` is the one that received. `scale` and the number in the
     attribute `scale_by` multiply the value (sampling). `untyped`: what a gauge or a point without type is: the change
     since the last one (delta), a counter (cumulative), a level (value), or nothing to us (ignore).
@@ -118,6 +119,7 @@ class MetricRule(_Model):
     to: str
     where: dict[str, Annotated[list[str] | None, BeforeValidator(lambda v: v if v is None else _as_list(v))]] = {}
     direction: Literal["send", "receive"] = "send"
+    counts_for: Literal["both", "sender", "receiver"] = "both"
     scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     scale_by: str | None = None
     untyped: Meaning = "ignore"
