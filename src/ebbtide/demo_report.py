@@ -111,31 +111,29 @@ def _charts(store: Store, finding: Finding) -> tuple[Chart, ...]:
     metrics = sorted(finding.evidence.metrics, key=lambda one: -len(one.hits))[:_MOST_CHARTS]
     numbers = [n for n, one in enumerate(store.identity.entities) if one.workload == finding.entity.workload]
     grouping = Grouping(np.array(numbers, np.int32), np.zeros(len(numbers), np.int64), (finding.entity,))
-    bucket_ns = max(finding.evidence.bucket_ns, MINUTE_NS)
     span = finding.opened_ns - CONTEXT_NS, finding.end_ns + CONTEXT_NS
-    names = tuple(one.metric for one in metrics)
-    sent = store.reading.window(grouping, names, *span, bucket_ns)
-    received = store.reading.window(grouping, names, *span, bucket_ns, is_received=True)
+    minutes = store.minutes.of(grouping, tuple(one.metric for one in metrics), *span)
+    marked_ns = max(finding.evidence.bucket_ns, MINUTE_NS)
     labels = tuple(
         Label(one.start_ns, one.end_ns, " ".join(one.dimensions)) for one in labels_of(finding.entity.workload, *span)
     )
-    times = sent.start_ns + np.arange(sent.total.shape[2]) * bucket_ns
+    times = minutes.start_ns + np.arange(minutes.sent.shape[2]) * MINUTE_NS
     charts = []
     for at, one in enumerate(metrics):
-        is_heard = received.points[0, at].any()
+        received = minutes.received[0, at]
         charts.append(
             Chart(
                 title=f"{one.metric} of {finding.entity.workload}",
                 metric=one.metric,
                 unit=recording.UNIT,
                 times_ns=times,
-                sent=np.where(sent.points[0, at] > 0, sent.total[0, at], np.nan),
-                received=np.where(received.points[0, at] > 0, received.total[0, at], np.nan) if is_heard else None,
+                sent=minutes.sent[0, at],
+                received=received if np.nansum(received) else None,
                 mean=one.mean,
                 line=one.line,
                 lower=max(one.mean - one.stdev, 0.0),
                 upper=one.mean + one.stdev,
-                marks=tuple((hit.start_ns, hit.start_ns + bucket_ns) for hit in one.hits),
+                marks=tuple((hit.start_ns, hit.start_ns + marked_ns) for hit in one.hits),
                 labels=labels,
             )
         )

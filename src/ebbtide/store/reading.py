@@ -87,18 +87,8 @@ class Reading:
         ).fetchall()
         return dict(full) | {cluster: snap_interval_s(span_ns) for cluster, span_ns in running}
 
-    def window(
-        self,
-        grouping: Grouping,
-        metrics: tuple[str, ...],
-        from_ns: int,
-        to_ns: int,
-        bucket_ns: int,
-        *,
-        is_received: bool = False,
-    ) -> Window:
-        """What the grouping sent (or received) with ends in [from_ns, to_ns), on the grid of `bucket_ns`."""
-        side = "receiver" if is_received else "sender"
+    def window(self, grouping: Grouping, metrics: tuple[str, ...], from_ns: int, to_ns: int, bucket_ns: int) -> Window:
+        """What the grouping sent with ends in [from_ns, to_ns), on the grid of `bucket_ns` since the epoch."""
         start = from_ns // bucket_ns * bucket_ns
         shape = (len(grouping), len(metrics), max(0, -(-(to_ns - start) // bucket_ns)))
         size = math.prod(shape)
@@ -106,8 +96,8 @@ class Reading:
         low, high, group_at = grouping.lookup()
         samples = self._segments.between(from_ns, to_ns)
         rows = self._con.sql(
-            f"SELECT {side}, metric, (end_ns - {start}) // {bucket_ns} AS bucket, value FROM {samples} "
-            f"WHERE {side} BETWEEN {low} AND {high} AND NOT isnan(value)"
+            f"SELECT sender, metric, (end_ns - {start}) // {bucket_ns} AS bucket, value FROM {samples} "
+            f"WHERE sender BETWEEN {low} AND {high} AND NOT isnan(value)"
         ).to_arrow_table()
         entity, metric, bucket, value = (column.to_numpy() for column in rows.columns)
         # What is not wanted gets a place so far below 0 that it stays there whatever is added.

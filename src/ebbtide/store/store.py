@@ -24,6 +24,7 @@ from ebbtide.store.connection import connect
 from ebbtide.store.contacts import Contacts
 from ebbtide.store.documents import Documents
 from ebbtide.store.identity import Identity
+from ebbtide.store.minutes import MinuteReading
 from ebbtide.store.reading import Reading
 from ebbtide.store.segments import Segments
 
@@ -68,6 +69,7 @@ class Store:
         self._dirty = {row[0] for row in con.execute("SELECT hour FROM dirty_hours").fetchall()}
         self.reading = Reading(con, self.identity, self._segments)
         self.contacts = Contacts(con, self.identity, self._segments)
+        self.minutes = MinuteReading(con, self.identity, self._segments)
         self.documents = Documents(con)
 
     @contextmanager
