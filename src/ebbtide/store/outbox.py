@@ -216,9 +216,12 @@ class Outbox:
     def _count(self, sink: str, more: Mapping[str, int]) -> None:
         for name, count in more.items():
             values = [count, sink, name]
-            changed = count == 0 or self._con.execute(
-                "UPDATE outbox_counts SET count = count + ? WHERE sink = ? AND name = ? RETURNING 1", values
-            ).fetchall()
+            changed = (
+                count == 0
+                or self._con.execute(
+                    "UPDATE outbox_counts SET count = count + ? WHERE sink = ? AND name = ? RETURNING 1", values
+                ).fetchall()
+            )
             if not changed:
                 self._con.execute("INSERT INTO outbox_counts (count, sink, name) VALUES (?, ?, ?)", values)
 
