@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from ebbtide.store.outbox import Message, Outbox
+from ebbtide.store.outbox import Message
+from ebbtide.store.store import Store
 
 CONFIG = """
 sinks:
@@ -15,7 +16,8 @@ sinks:
 def settings(ebbtide, tmp_path, monkeypatch):
     monkeypatch.setenv("HOOK_TOKEN", "very-secret-token")
     (tmp_path / "ebbtide.yaml").write_text(CONFIG)
-    with Outbox.open(tmp_path / "ebbtide.duckdb", is_new_allowed=True) as outbox:
+    with Store.open(tmp_path / "ebbtide.duckdb") as store:
+        outbox = store.outbox
         outbox.write([Message(f"u{n}", "opened", 10**18, "{}") for n in range(3)], "hook")
         outbox.give_up(outbox.head("hook", 2), 10**18, "refused", "https://h answered 400")
     return ebbtide

@@ -14,7 +14,8 @@ from ebbtide.deliver.sink import Permanent, Retryable
 from ebbtide.deliver.sinks import load_sinks
 from ebbtide.finding.lifecycle import Change
 from ebbtide.series import DAY_NS, SECOND_NS
-from ebbtide.store.outbox import Message, Outbox
+from ebbtide.store.outbox import Message
+from ebbtide.store.store import Store
 
 CHANGES = [(Change.OPENED, episode()), (Change.UPDATED, episode()), (Change.CLOSED, episode())]
 LINES = load_sinks("sinks: {a: {type: lines, path: x}, b: {type: lines, path: y}}", "e", {}, str)
@@ -23,7 +24,8 @@ WAIT = Retryable("busy")
 
 @pytest.fixture
 def outbox():
-    with Outbox.open(None, is_new_allowed=True) as outbox:
+    with Store.open() as store:
+        outbox = store.outbox
         queue(outbox, CHANGES, LINES, NOON_NS, "https://e.example/{uid}")
         yield outbox
 
@@ -43,7 +45,8 @@ def test_what_waits_is_delivered_in_order_with_its_link(outbox):
 
 def test_hidden_findings_and_unwanted_changes_are_not_queued():
     only = load_sinks("sinks: {a: {type: lines, path: x, changes: [closed]}}", "e", {}, str)
-    with Outbox.open(None, is_new_allowed=True) as outbox:
+    with Store.open() as store:
+        outbox = store.outbox
         queue(outbox, [*CHANGES, (Change.CLOSED, episode(hidden_by=("f",)))], only, NOON_NS)
         assert [row.change for row in outbox.head("a", 9)] == ["closed"]
 
@@ -116,7 +119,8 @@ def test_a_fault_of_a_sink_is_told_under_its_name_and_tried_again(outbox):
 
 
 def test_a_row_that_holds_no_delivery_dies():
-    with Outbox.open(None, is_new_allowed=True) as outbox:
+    with Store.open() as store:
+        outbox = store.outbox
         outbox.write([Message("u", "opened", NOON_NS, "{}")], "a")
         assert pump(outbox, {"a": Lane(MemorySink())}, NOON_NS, half)["a"].dead == 1
 
@@ -137,7 +141,8 @@ def test_waits_grow_to_their_ceiling_and_spread_evenly():
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from([None, WAIT, Permanent("no"), ValueError("bug")]), max_size=8), st.booleans())
 def test_whatever_fails_everything_arrives_in_order_or_is_dead(faults, arrives):
-    with Outbox.open(None, is_new_allowed=True) as outbox:
+    with Store.open() as store:
+        outbox = store.outbox
         queue(outbox, CHANGES, LINES, NOON_NS)
         sink = FaultySink(faults, arrives=arrives)
         for step in range(12):

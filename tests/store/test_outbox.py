@@ -1,23 +1,27 @@
+import threading
+
 import duckdb
 import pytest
+from finding_samples import sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ebbtide.finding.lifecycle import Episode
 from ebbtide.store import connection
-from ebbtide.store.connection import connect, migrate
+from ebbtide.store.connection import migrate
 from ebbtide.store.outbox import Bounds, Message, Outbox
+from ebbtide.store.store import Store
 
 
 @pytest.fixture
-def con():
-    con = connect(None, memory_limit="128MiB", threads=1, is_new_allowed=True)
-    yield con
-    con.close()
+def store():
+    with Store.open() as store:
+        yield store
 
 
 @pytest.fixture
-def outbox(con):
-    return Outbox(con)
+def outbox(store):
+    return store.outbox
 
 
 def message(number: int, change: str = "opened", size: int = 10) -> Message:
@@ -36,20 +40,43 @@ def test_rows_come_out_in_the_order_they_were_written_and_only_for_their_sink(ou
     assert uids(outbox, "b") == ["u3"]
 
 
-def test_rows_share_the_fate_of_the_callers_transaction(con, outbox):
-    con.execute("BEGIN")
-    con.execute("INSERT INTO findings VALUES ('u1', 'd', 1, 1, '{}')")
-    outbox.write([message(1)], "a")
-    con.execute("ROLLBACK")
-    assert uids(outbox) == []
-    assert outbox.counts("a") == {}
+def test_rows_share_the_fate_of_the_callers_transaction(store):
+    with pytest.raises(ValueError, match="later"), store.transaction():
+        store.findings.save(Episode(sample(uid="u1"), 1))
+        store.outbox.write([message(1)], "a")
+        raise ValueError("later")
+    assert uids(store.outbox) == []
+    assert store.outbox.counts("a") == {}
+    assert store.findings.all() == []
+
+
+def test_a_lane_delivers_in_its_own_thread_while_the_store_queues(store):
+    lane = store.lane()
+
+    def deliver() -> None:
+        while lane.counts("a")["delivered"] < 60:
+            for row in lane.head("a", 5):
+                lane.delivered(row)
+
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    for number in range(30):
+        with store.transaction():
+            store.outbox.write([message(number), message(number, "closed")], "a")
+    thread.join(60)
+
+    assert not thread.is_alive()
+    assert store.outbox.counts("a") == {"queued": 60, "delivered": 60}
+    assert uids(store.outbox) == []
 
 
 def test_rows_survive_the_process(tmp_path):
-    with Outbox.open(tmp_path / "e.duckdb", is_new_allowed=True) as outbox:
+    with Store.open(tmp_path / "e.duckdb") as store:
+        outbox = store.outbox
         outbox.write([message(1), message(2)], "a")
         outbox.delivered(outbox.head("a", 1)[0])
-    with Outbox.open(tmp_path / "e.duckdb") as outbox:
+    with Store.open(tmp_path / "e.duckdb") as store:
+        outbox = store.outbox
         outbox.write([message(3)], "a")
         assert uids(outbox) == ["u2", "u3"]
         assert outbox.counts("a") == {"queued": 3, "delivered": 1}
@@ -102,7 +129,8 @@ def test_single_dead_letters_can_be_chosen(outbox):
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["write", "deliver", "die", "replay"]), st.integers(0, 3)), max_size=20))
 def test_every_row_queued_is_waiting_delivered_dead_or_counted_as_dropped(steps):
-    with Outbox.open(None, is_new_allowed=True) as outbox:
+    with Store.open() as store:
+        outbox = store.outbox
         bounds = Bounds(rows=3, dead_rows=2)
         for at, (what, many) in enumerate(steps):
             if what == "write":
@@ -127,9 +155,9 @@ def test_a_gap_in_the_numbers_of_migrations_is_filled_later(monkeypatch):
     known = connection.migrations()
     con = duckdb.connect(":memory:")
     migrate(con)
-    later = (2, "later", "CREATE TABLE later (x INTEGER)")
-    monkeypatch.setattr(connection, "migrations", lambda: sorted([*[one for one in known if one[0] != 2], later]))
-    con.execute("DELETE FROM migrations WHERE version = 2")
+    later = (9, "later", "CREATE TABLE later (x INTEGER)")
+    monkeypatch.setattr(connection, "migrations", lambda: [*known, later, (10, "last", "SELECT 1")])
+    con.execute("INSERT INTO migrations VALUES (10, 'last')")
     migrate(con)
     assert con.execute("SELECT count(*) FROM later").fetchall() == [(0,)]
     con.close()

@@ -20,6 +20,7 @@ from ebbtide.finding.lifecycle import Change
 from ebbtide.finding.text import rfc3339
 from ebbtide.series import SECOND_NS
 from ebbtide.store.outbox import Outbox
+from ebbtide.store.store import Store
 
 app = typer.Typer(help="Where findings go: try a sink, see what waits, replay what was given up.", no_args_is_help=True)
 
@@ -51,9 +52,10 @@ def list_command(config: Config = DEFAULT_CONFIG, db: Db = DEFAULT_DB, as_json: 
     sinks = read_sinks(config)
     rows = [(name, one.kind, one.target, ", ".join(one.changes), 0, 0, 0, "") for name, one in sinks.items()]
     if db.exists():
-        with Outbox.open(db) as outbox:
-            gone = [(name, "-", "not configured", "", 0, 0, 0, "") for name in outbox.sinks() if name not in sinks]
-            rows = [_with_state(row, outbox) for row in [*rows, *gone]]
+        with Store.open(db, is_new_allowed=False) as store:
+            held = store.outbox.sinks()
+            gone = [(name, "-", "not configured", "", 0, 0, 0, "") for name in held if name not in sinks]
+            rows = [_with_state(row, store.outbox) for row in [*rows, *gone]]
     columns = ("name", "type", "target", "changes", "delivered", "waiting", "dead", "error")
     if as_json:
         console.print_json([dict(zip(columns, row, strict=True)) for row in rows])
@@ -98,8 +100,8 @@ def dead_command(
     as_json: Json = False,
 ) -> None:
     """One line per dead letter, oldest first."""
-    with Outbox.open(db) as outbox:
-        letters = outbox.dead(sink)
+    with Store.open(db, is_new_allowed=False) as store:
+        letters = store.outbox.dead(sink)
     columns = ("number", "sink", "change", "finding", "queued", "given up", "attempts", "reason", "error")
     rows = [
         (str(one.row.number), one.row.sink, one.row.change, one.row.uid, _second(one.row.queued_ns),
@@ -128,8 +130,8 @@ def replay_command(
     """Queue dead letters again; their attempts and age start anew."""
     if not numbers and sink is None and not is_all:
         raise UsageError("what is to be replayed?", hint="give numbers, --sink NAME or --all")
-    with Outbox.open(db) as outbox:
-        count = outbox.replay(time.time_ns(), sink, numbers or None)
+    with Store.open(db, is_new_allowed=False) as store:
+        count = store.outbox.replay(time.time_ns(), sink, numbers or None)
     if numbers and count < len(set(numbers)):
         console.warn(f"{len(set(numbers)) - count} of the numbers are no dead letters")
     console.say(f"{count} {'delivery waits' if count == 1 else 'deliveries wait'} again.")

@@ -8,15 +8,12 @@ whatever is dropped or given up is counted, and what is given up can be listed a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
-from ebbtide.errors import ServiceError
-from ebbtide.store.connection import connect
+from ebbtide.store.findings import Transaction
 
 _COLUMNS = "number, sink, uid, change, queued_ns, attempts, document"
 #: Errors are kept for a person to read, not for analysis.
@@ -80,21 +77,12 @@ class Outbox:
     """The rows of all sinks in one open store.
 
     `write` belongs into the caller's transaction, beside the findings' change. Each other method that writes has its
-    own. A connection is used from one thread at a time; threads that deliver use `Outbox(connection.cursor())` each.
+    own. One outbox is used from one thread; a thread that delivers has one of its own (`Store.lane`).
     """
 
-    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, transaction: Transaction) -> None:
         self._con = con
-
-    @classmethod
-    @contextmanager
-    def open(cls, path: Path | None, *, is_new_allowed: bool = False) -> Iterator[Outbox]:
-        """The outbox of a file that nobody else has open; None keeps it in memory. Raises as `connection.connect`."""
-        con = connect(path, memory_limit="256MiB", threads=1, is_new_allowed=is_new_allowed)
-        try:
-            yield cls(con)
-        finally:
-            con.close()
+        self._transaction = transaction
 
     def write(self, messages: Iterable[Message], sink: str, bounds: Bounds | None = None) -> None:
         """Queue messages for a sink, in order. No transaction of its own: they live and die with the caller's.
@@ -244,17 +232,3 @@ class Outbox:
             dropped[f"dropped_{change}"] += 1
             count, size = count - 1, size - length
         self._count(sink, dropped)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._con.execute("BEGIN")
-        try:
-            yield
-            self._con.execute("COMMIT")
-        except BaseException as error:
-            self._con.execute("ROLLBACK")
-            if isinstance(error, duckdb.Error):
-                raise ServiceError(
-                    f"the outbox could not write: {str(error).splitlines()[0]}", hint="is the disk full or read-only?"
-                ) from error
-            raise

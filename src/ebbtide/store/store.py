@@ -11,7 +11,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +23,7 @@ from ebbtide.series import HOUR_NS, Batch, Counts, Entity
 from ebbtide.store import append, exports, retention, rollup
 from ebbtide.store.connection import connect
 from ebbtide.store.identity import Identity
+from ebbtide.store.outbox import Outbox
 from ebbtide.store.segments import Segments
 from ebbtide.store.view import View
 
@@ -63,6 +64,18 @@ class Store(View):
         with self.lock:
             return View(self._con.cursor(), self.identity, self._segments.committed)
 
+    def lane(self) -> Outbox:
+        """The outbox for one thread that delivers: a connection of its own, writing in turn with all others."""
+        with self.lock:
+            con = self._con.cursor()
+
+        @contextmanager
+        def transaction() -> Iterator[None]:
+            with self.lock, _transaction(con):
+                yield
+
+        return Outbox(con, transaction)
+
     def _load(self) -> None:
         self.generation += 1
         self._segments = Segments(self._con)
@@ -80,26 +93,16 @@ class Store(View):
             if self._depth:
                 yield
                 return
-            self._con.execute("BEGIN")
             self._depth = 1
             try:
-                yield
-                self._con.execute("COMMIT")
+                with _transaction(self._con):
+                    yield
                 self._segments.publish()
-            except BaseException as error:
-                self._roll_back()
-                if isinstance(error, duckdb.Error):
-                    message = f"the store could not write: {str(error).splitlines()[0]}"
-                    raise ServiceError(message, hint="is the disk full or read-only?") from error
+            except BaseException:
+                self._load()
                 raise
             finally:
                 self._depth = 0
-
-    def _roll_back(self) -> None:
-        try:
-            self._con.execute("ROLLBACK")
-        finally:
-            self._load()
 
     def begin(self, kind: str, name: str, unit: str = "") -> int:
         """A new origin: the import, backfill or session that samples are marked with. `unit` "" is the metric's own."""
@@ -211,3 +214,18 @@ class Store(View):
     def _everything(self) -> tuple[int, int]:
         known = self._segments.known
         return (known[0] * 6 * HOUR_NS, (known[-1] + 1) * 6 * HOUR_NS) if known else (0, 1)
+
+
+@contextmanager
+def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    con.execute("BEGIN")
+    try:
+        yield
+        con.execute("COMMIT")
+    except BaseException as error:
+        with suppress(duckdb.TransactionException):  # a COMMIT that failed has rolled back already
+            con.execute("ROLLBACK")
+        if isinstance(error, duckdb.Error):
+            message = f"the store could not write: {str(error).splitlines()[0]}"
+            raise ServiceError(message, hint="is the disk full or read-only?") from error
+        raise

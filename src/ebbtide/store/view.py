@@ -18,6 +18,7 @@ from ebbtide.store.filters import Filters
 from ebbtide.store.findings import Findings
 from ebbtide.store.identity import Identity
 from ebbtide.store.minutes import MinuteReading
+from ebbtide.store.outbox import Outbox
 from ebbtide.store.reading import Reading
 from ebbtide.store.segments import CommittedSegments
 
@@ -31,6 +32,7 @@ class View:
     minutes: MinuteReading
     findings: Findings
     filters: Filters
+    outbox: Outbox
 
     def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments) -> None:
         self._con = con
@@ -44,6 +46,7 @@ class View:
         self.minutes = MinuteReading(con, identity, segments)
         self.findings = Findings(con, self.transaction)
         self.filters = Filters(con, self.transaction)
+        self.outbox = Outbox(con, self.transaction)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
