@@ -115,13 +115,15 @@ def judge(
 def _evaluate_outbound(store: View, detection: Detection, now_ns: int, result: Evaluation) -> None:
     """The outbound detector's findings; `result` gains the counts of pairs of entity and metric."""
     to_ns = now_ns - detection.lag_ns
-    judged = outbound.judge(store, to_ns, OutboundSettings.model_validate(detection.options))
-    known = ~np.isnan(judged.sent[:, 0])
+    metrics = detection.selects(store.identity.metrics)
+    judged = outbound.judge(store, to_ns, OutboundSettings.model_validate(detection.options), metrics)
+    silent = np.isnan(judged.sent[:, 0])
+    known = ~silent & ~np.isneginf(judged.scored.score[:, 0])
     sent = known & (judged.sent[:, 0] > 0)
     valid = judged.opened.records.windows[0].summary.days.max(axis=1, initial=0) > 0
     result.entities = len(judged.entities)
     result.scored = int((known & valid).sum())
-    unscored = {"no_baseline": judged.new + int((sent & ~valid).sum()), "no_coverage": int((~known).sum())}
+    unscored = {"no_baseline": judged.new + int((sent & ~valid).sum()), "no_coverage": int(silent.sum())}
     result.unscored.update({why: count for why, count in unscored.items() if count})
     result.findings = outbound_findings.findings(store, detection, judged, to_ns)
 

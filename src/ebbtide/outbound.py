@@ -53,13 +53,13 @@ class Judged:
     new: int
 
     def pairs_of(self, entity: int) -> Int64:
-        """The places of an entity's pairs, the highest S first."""
-        places = np.flatnonzero(self.opened.pairs.entity == entity)
+        """The places of an entity's judged pairs, the highest S first."""
+        places = np.flatnonzero((self.opened.pairs.entity == entity) & ~np.isneginf(self.scored.score[:, 0]))
         return places[np.argsort(-self.scored.score[places, 0], kind="stable")]
 
 
-def judge(view: View, now_ns: int, settings: OutboundSettings) -> Judged:
-    """S of every pair at `now_ns`. An empty store is legal."""
+def judge(view: View, now_ns: int, settings: OutboundSettings, metrics: tuple[str, ...] | None = None) -> Judged:
+    """S of every pair at `now_ns`; pairs of metrics that are not asked for have -inf. An empty store is legal."""
     options = settings.options()
     hour = (now_ns - 1) // HOUR_NS
     day = (now_ns - 1) // DAY_NS
@@ -70,6 +70,9 @@ def judge(view: View, now_ns: int, settings: OutboundSettings) -> Judged:
     instant = show(sent, received, opened.pairs.floor, hour % HOURS, cusum, opened.reference, opened.records, options)
     others = _others(view, opened, hour, today, instant.raw.channels, options)
     scored = measure(instant.raw.channels, others, hour % HOURS, opened.has_received, opened.scale.scale, options)
+    if metrics is not None:
+        numbers = [view.identity.find_metric(name) for name in metrics]
+        scored.score[~np.isin(opened.pairs.metric, [one for one in numbers if one is not None])] = -np.inf
     entities, starts = np.unique(opened.pairs.entity, return_index=True)
     score = np.maximum.reduceat(scored.score[:, 0], starts) if len(starts) else np.empty(0)
     budget = settings.effective_budget(opened.scale.entities)

@@ -191,7 +191,8 @@ def _tell_window(store: Store, detection: Detection, now_ns: int, entity: str) -
 
 def _tell_outbound(store: Store, detection: Detection, now_ns: int, entity: str) -> bool:
     """What every statistic of every matching entity contributes; whether there was one."""
-    judged = outbound.judge(store, now_ns, OutboundSettings.model_validate(detection.options))
+    metrics = detection.selects(store.identity.metrics)
+    judged = outbound.judge(store, now_ns, OutboundSettings.model_validate(detection.options), metrics)
     units = store.contacts.units()
     is_judged = False
     for number, score in zip(judged.entities.tolist(), judged.score.tolist(), strict=True):

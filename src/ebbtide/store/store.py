@@ -208,7 +208,10 @@ class Store(View):
         due = {row[0] for row in self._con.execute("SELECT DISTINCT hour FROM due_hours").fetchall()}
         if not due:
             return
-        before = max(due) + 1 if last is None else last
+        before = last
+        if before is None:
+            newest = self._con.execute("SELECT max(hour) FROM hours").fetchall()[0][0]
+            before = max(due | {newest or 0}) + 1
         hours = peaks.touched(due, before)
         peaks.derive(self._con, self.identity, self._segments, self.minutes, self.floors, hours)
         learned = self.outbound.learned

@@ -17,6 +17,9 @@ from ebbtide.store.connection import query
 from ebbtide.store.identity import Identity
 from ebbtide.store.segments import CommittedSegments
 
+#: How long a sample may be that reaches over the beginning of a window; a longer one is a catch-up, and counts whole.
+_REACH_NS = 10 * MINUTE_NS
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrailingSums:
@@ -67,13 +70,19 @@ class TrailingReading:
         ends = [(left + 1, min(first * HOUR_NS, now_ns + 1)), (max(last * HOUR_NS, left + 1), now_ns + 1)]
         full = f"hour >= {first} AND hour < {last}"
         parts = [f"SELECT entity, metric, {place} AS place, sent, received FROM hours WHERE {full}"]
-        for from_ns, to_ns in ends:
-            if from_ns < to_ns:
-                inside = f"round(value * least(1.0, (end_ns - {left}) / greatest(span_ns, 1)::DOUBLE))"
-                samples = self._segments.between(from_ns, to_ns)
-                for side, what in (("sender", f"{inside}, 0.0"), ("receiver", f"0.0, {inside}")):
-                    parts.append(f"SELECT {side}, metric, {place}, {what} FROM {samples} WHERE NOT isnan(value)")
+        inside = f"round(value * least(1.0, (end_ns - {left}) / greatest(span_ns, 1)::DOUBLE))"
+        parts += [self._part(place, inside, from_ns, to_ns) for from_ns, to_ns in ends if from_ns < to_ns]
+        if left % HOUR_NS == 0:
+            # The first full hour holds what ended on its stroke and what reaches into it: that part is not ours.
+            parts.append(self._part(place, f"{inside} - value", left, left + _REACH_NS))
         return " UNION ALL ".join(parts)
+
+    def _part(self, place: int, value: str, from_ns: int, to_ns: int) -> str:
+        samples = self._segments.between(from_ns, to_ns)
+        sides = (("sender", f"{value}, 0.0"), ("receiver", f"0.0, {value}"))
+        return " UNION ALL ".join(
+            f"SELECT {side}, metric, {place}, {what} FROM {samples} WHERE NOT isnan(value)" for side, what in sides
+        )
 
     def _covered(self, now_ns: int) -> dict[str, Float64]:
         now, longest = now_ns // MINUTE_NS, WINDOW_HOURS[-1] * 60
