@@ -54,20 +54,19 @@ class Derivation:
 
     def _learn(self, last: int | None) -> None:
         due = {row[0] for row in self._con.execute("SELECT DISTINCT hour FROM due_hours").fetchall()}
-        if not due:
-            return
         before = last
         if before is None:
             newest = self._con.execute("SELECT max(hour) FROM hours").fetchall()[0][0]
             before = max(due | {newest or 0}) + 1
-        minutes = MinuteReading(self._con, self._identity, self._segments)
-        hours = peaks.touched(due, before)
-        peaks.derive(self._con, self._identity, self._segments, minutes, self._floors, hours)
         learned = LearnedDays(self._con, self._identity, self._floors)
-        with transaction(self._con):
-            learned.forget_from(min(due) // 24)
-            self._con.execute("DELETE FROM due_hours")
-        self._cache.forget(min(due))
+        if due:
+            minutes = MinuteReading(self._con, self._identity, self._segments)
+            hours = peaks.touched(due, before)
+            peaks.derive(self._con, self._identity, self._segments, minutes, self._floors, hours)
+            with transaction(self._con):
+                learned.forget_from(min(due) // 24)
+                self._con.execute("DELETE FROM due_hours")
+            self._cache.forget(min(due))
         for day in learned.to_close(before):
             with transaction(self._con):
                 learned.close(day)

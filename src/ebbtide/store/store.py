@@ -26,7 +26,7 @@ from ebbtide.store.derivation import Derivation
 from ebbtide.store.identity import Identity
 from ebbtide.store.opened_days import OpenedCache
 from ebbtide.store.outbox import Outbox
-from ebbtide.store.segments import Segments
+from ebbtide.store.segments import CommittedSegments, Segments
 from ebbtide.store.view import View
 
 _FOREVER = -(2**63)
@@ -198,12 +198,13 @@ class Store(View):
         On a connection of its own: batches are kept meanwhile, and an hour they change is derived next time.
         """
         last = None if until_ns is None else until_ns // HOUR_NS
-        with self._deriving, self._derivation() as derivation:
+        with self._deriving:
             with self.lock:
                 hours = {hour for hour in self._dirty if last is None or hour < last}
                 self._dirty -= hours
             try:
-                derivation.roll_up(hours, last, progress)
+                with self._derivation() as derivation:
+                    derivation.roll_up(hours, last, progress)
             except BaseException:
                 with self.lock:
                     self._load()
@@ -213,8 +214,10 @@ class Store(View):
     def _derivation(self) -> Iterator[Derivation]:
         with self.lock:
             con, floors = self._con.cursor(), self.floors
+            # Frozen: a segment that is made later is not in the snapshot of a transaction that has begun.
+            segments = CommittedSegments(self._segments.known)
         try:
-            yield Derivation(con, self.identity, self._segments.committed, floors, self._cache)
+            yield Derivation(con, self.identity, segments, floors, self._cache)
         finally:
             con.close()
 
@@ -230,7 +233,7 @@ class Store(View):
 
     def retain(self, now_ns: int, policy: retention.Retention) -> Counter[str]:
         """Drop what `policy` no longer keeps at `now_ns`; how many rows of each table, and of each over the budget."""
-        with self.lock:
+        with self._deriving, self.lock:
             return retention.apply(self._con, self._segments, now_ns, policy)
 
     def _everything(self) -> tuple[int, int]:
