@@ -1,0 +1,216 @@
+"""Open ports: a thread with uvicorn for each HTTP listener, a grpc server for each gRPC one.
+
+In come settings and a started intake, out come servers with `port` and `stop`. Stopping is gentle: no new requests,
+those in flight are answered, which needs the intake; so servers stop first, then the intake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Protocol
+
+import grpc
+import uvicorn
+
+from ebbtide.errors import ConfigError, ServiceError
+from ebbtide.receive.connection import with_deadline
+from ebbtide.receive.http import app
+from ebbtide.receive.intake import Intake
+from ebbtide.receive.otlp_grpc import MetricsHandler
+from ebbtide.receive.settings import Kind, Listener, Receivers, Tls
+from ebbtide.receive.tokens import check_bind
+
+#: Longer than an answer may take: whoever is in flight gets one.
+_GRACE_S: Final = 8.0
+_START_S: Final = 10.0
+_BACKLOG: Final = 256
+#: A gRPC connection is asked to come anew after this; what still hangs in it then is cut.
+_AGE_MS: Final = 600_000
+_AGE_GRACE_MS: Final = 10_000
+
+
+class Server(Protocol):
+    """An open port."""
+
+    port: int
+
+    def stop(self) -> None:
+        """Answer what is in flight and close. Blocks, for some seconds at most."""
+        ...
+
+
+def serve(intake: Intake, receivers: Receivers) -> list[Server]:
+    """Open every listener; the intake is started. All or none.
+
+    Raises ConfigError for what may not or cannot be opened as written, ServiceError for a port that is taken.
+    """
+    for kind, listener in receivers.listeners():
+        check_bind(listener, where=kind)
+    servers: list[Server] = []
+    try:
+        for kind, listener in receivers.listeners():
+            servers.append(open_listener(intake, listener, kind))
+    except BaseException:
+        for server in servers:
+            server.stop()
+        raise
+    return servers
+
+
+def open_listener(intake: Intake, listener: Listener, kind: Kind) -> Server:
+    """Open one listener. Raises as `serve`."""
+    if kind == "otlp_grpc":
+        return GrpcServer(intake, listener)
+    return HttpServer(intake, listener, kind)
+
+
+class HttpServer:
+    """A listener of OTLP/HTTP, remote write or HEC, served by uvicorn in a thread of its own."""
+
+    def __init__(self, intake: Intake, listener: Listener, kind: Kind) -> None:
+        limits = listener.limits
+        application = app(intake, listener, kind)
+        context = None if listener.tls is None else _context(listener.tls, listener.address)
+        config = uvicorn.Config(
+            application,
+            loop="asyncio",
+            http=with_deadline(limits.header_time),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=limits.connections,
+            backlog=_BACKLOG,
+            timeout_keep_alive=max(1, round(limits.idle_time)),
+            timeout_graceful_shutdown=round(_GRACE_S),
+            h11_max_incomplete_event_size=limits.header_bytes,
+            ssl_context_factory=None if context is None else lambda _config, _default: context,
+        )
+        self._socket = _bind(listener)
+        self.port: int = self._socket.getsockname()[1]
+        self._server = _Uvicorn(config, lambda: intake.tally.refuse(kind, "connection"))
+        self._thread = threading.Thread(target=self._run, name=f"ebbtide-{kind}", daemon=True)
+        self._thread.start()
+        if not self._server.is_up.wait(_START_S) or not self._server.started:
+            self.stop()
+            raise ServiceError(f"the listener on {listener.address} did not start")
+
+    def stop(self) -> None:
+        """Answer what is in flight and close."""
+        self._server.should_exit = True
+        self._thread.join(_GRACE_S + 4)
+        self._socket.close()
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._server.is_up.set()
+
+
+class _Uvicorn(uvicorn.Server):
+    """Says when it is up, and counts connections that broke (TLS that was none, resets) instead of logging each."""
+
+    def __init__(self, config: uvicorn.Config, count_broken: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.is_up = threading.Event()
+        self._count_broken = count_broken
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's."""
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: self._count_broken())
+        await super().startup(sockets)
+        self.is_up.set()
+
+
+class GrpcServer:
+    """A listener of OTLP/gRPC, served by a pool of threads."""
+
+    def __init__(self, intake: Intake, listener: Listener) -> None:
+        self._handler = MetricsHandler(intake, listener)
+        limits = listener.limits
+        self._pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="ebbtide-otlp-grpc")
+        options: list[tuple[str, Any]] = [
+            ("grpc.max_receive_message_length", limits.body),
+            ("grpc.per_message_decompression", 0),  # ours stops at the limit
+            ("grpc.max_metadata_size", limits.header_bytes),
+            ("grpc.absolute_max_metadata_size", limits.header_bytes),
+            ("grpc.max_concurrent_streams", max(limits.workers * 4, 100)),
+            ("grpc.max_connection_age_ms", _AGE_MS),
+            ("grpc.max_connection_age_grace_ms", _AGE_GRACE_MS),
+            ("grpc.so_reuseport", 0),
+        ]
+        self._server = grpc.server(self._pool, handlers=[self._handler], options=options)
+        try:
+            if listener.tls is None:
+                self.port: int = self._server.add_insecure_port(listener.address)
+            else:
+                self.port = self._server.add_secure_port(listener.address, _credentials(listener.tls, listener.address))
+        except RuntimeError as error:
+            self._close()
+            raise _taken(listener, error) from error
+        except BaseException:
+            self._close()
+            raise
+        self._server.start()
+
+    def stop(self) -> None:
+        """Answer what is in flight and close."""
+        self._server.stop(_GRACE_S).wait()
+        self._close()
+
+    def _close(self) -> None:
+        self._pool.shutdown()
+        self._handler.deadlines.close()
+
+
+def _bind(listener: Listener) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((listener.host, listener.port))
+    except OSError as error:
+        bound.close()
+        raise _taken(listener, error) from error
+    return bound
+
+
+def _taken(listener: Listener, error: Exception) -> ServiceError:
+    return ServiceError(f"cannot listen on {listener.address}: {error}", hint="is the port taken by another process?")
+
+
+def _context(tls: Tls, where: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+        if tls.client_ca is not None:
+            context.load_verify_locations(tls.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:  # what the ssl module raises is one too
+        raise _unreadable(tls, where, error) from error
+    return context
+
+
+def _credentials(tls: Tls, where: str) -> Any:
+    _context(tls, where)  # grpc does not say what is wrong with a certificate
+    pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+    if tls.client_ca is None:
+        return grpc.ssl_server_credentials([pair])
+    return grpc.ssl_server_credentials([pair], tls.client_ca.read_bytes(), require_client_auth=True)
+
+
+def _unreadable(tls: Tls, where: str, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"cannot use the certificate {tls.certificate}: {error}",
+        where=where,
+        hint="`certificate` and `key` are PEM files that belong together, `client_ca` a PEM file of certificates",
+    )
