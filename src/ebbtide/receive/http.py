@@ -71,13 +71,12 @@ class Application:
         if scope["type"] != "http":
             return
         request = _request(scope)
-        is_read = False
+        body = _Body(receive)
         try:
             answer = self._dialect.without_body(request)
             if answer is None:
                 format_name, source = self._admit(request, scope)
-                content = await self._content(request, receive)
-                is_read = True
+                content = await self._content(request, body)
                 answer = self._dialect.taken(request, await self._receipt(content, format_name, source), content)
         except Refusal as refusal:
             self._intake.tally.refuse(self._dialect.name, refusal.reason.word)
@@ -89,9 +88,9 @@ class Application:
             self._intake.tally.bug()
             self._intake.tally.refuse(self._dialect.name, Reason.INTERNAL.word)
             answer = self._refused(request, not_stored(error))
-        must_close = not is_read and request.method not in ("GET", "HEAD")
+        must_close = not body.is_whole and request.method not in ("GET", "HEAD")
         if must_close and request.headers.get("expect", "").lower() != "100-continue":
-            await _throw_away(receive)
+            await body.throw_away()
         await _send(send, answer, must_close=must_close)
 
     def _refused(self, request: Request, refusal: Refusal) -> Answer:
@@ -115,7 +114,7 @@ class Application:
             raise Refusal(Reason.BAD_REQUEST, "the request has both a length and chunks")
         return format_name, self._sources[sender.cluster]
 
-    async def _content(self, request: Request, receive: Receive) -> bytes:
+    async def _content(self, request: Request, body: _Body) -> bytes:
         """The unpacked body. What it takes meanwhile is held in the intake's room."""
         encoding = self._dialect.encoding_of(request)
         is_packed = encoding.strip().lower() not in ("", "identity")
@@ -126,7 +125,7 @@ class Application:
         with self._intake.room.hold() as hold:
             try:
                 async with asyncio.timeout(self._limits.body_time):
-                    raw = await _read(receive, hold, limit)
+                    raw = await body.read(hold, limit)
             except TimeoutError:
                 raise Refusal(Reason.TOO_SLOW, "the body did not come in time") from None
             if not is_packed:
@@ -153,31 +152,42 @@ def _request(scope: Scope) -> Request:
     return Request(scope["method"], scope["path"], headers)
 
 
-async def _read(receive: Receive, hold: Hold, limit: int) -> bytes:
-    """The body as sent, of at most `limit` bytes."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
+class _Body:
+    """The body of one request on its way in. `is_whole` once its last byte was read."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.is_whole = False
+
+    async def read(self, hold: Hold, limit: int) -> bytes:
+        """All of it, of at most `limit` bytes. Raises Refusal, or _Gone."""
+        parts: list[bytes] = []
+        size = 0
+        while not self.is_whole:
+            part = await self._next()
+            size += len(part)
+            if size > limit:
+                raise Refusal(Reason.TOO_LARGE, f"the body has more than {limit} bytes", hint="send smaller batches")
+            hold.take(len(part))
+            parts.append(part)
+        return b"".join(parts)
+
+    async def throw_away(self) -> None:
+        """Read on for a while, so that the sender comes to reading the answer."""
+        try:
+            async with asyncio.timeout(_LINGER_S):
+                while not self.is_whole:
+                    await self._next()
+        except (TimeoutError, _Gone):
+            pass
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
         if message["type"] == "http.disconnect":
             raise _Gone
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise Refusal(Reason.TOO_LARGE, f"the body has more than {limit} bytes", hint="send smaller batches")
-        hold.take(len(part))
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
-async def _throw_away(receive: Receive) -> None:
-    try:
-        async with asyncio.timeout(_LINGER_S):
-            while (message := await receive())["type"] == "http.request" and message.get("more_body"):
-                pass
-    except TimeoutError:
-        pass
+        self.is_whole = not message.get("more_body")
+        part: bytes = message.get("body", b"")
+        return part
 
 
 async def _send(send: Send, answer: Answer, *, must_close: bool) -> None:

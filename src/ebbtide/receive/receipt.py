@@ -68,7 +68,8 @@ class IntakeCounts:
     """Everything an intake counts, as of one moment.
 
     `stored`: samples new on disk; `dropped`: decoded but not stored, by reason (duplicate, too_late). `commits` took
-    `commit_seconds` altogether. `bugs`: errors that nobody foresaw, each answered as such. `readings_evicted`: counters forgotten because there were too many.
+    `commit_seconds` altogether. `bugs`: errors that nobody foresaw, each answered as such. `readings_evicted`: counters
+    forgotten because there were too many.
     """
 
     traffic: dict[str, Traffic]

@@ -116,7 +116,7 @@ class HttpServer:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Says when it is up, and counts connections that broke (TLS that was none, resets) instead of logging each."""
+    """Says when it is up, and counts connections that broke instead of logging each."""
 
     def __init__(self, config: uvicorn.Config, count_broken: Callable[[], None]) -> None:
         super().__init__(config)
