@@ -319,6 +319,18 @@ def test_an_empty_body_is_a_success_without_a_commit(kept, source):
     assert kept.intake.counts().stored == 0
 
 
+def test_sources_share_the_memory_of_series(kept, monkeypatch):
+    monkeypatch.setattr("ebbtide.receive.intake.SERIES_MAX", 30)
+    one, two = (Source.of(load_preset("opentelemetry-network"), name) for name in ("c1", "c2"))
+    for at in range(20):
+        sent(kept, one, delta(1, workload=f"w{at}x"))
+    limits = [kept.intake._session(source).catalog.series_max for source in (two, one)]
+    assert limits == [15, 30]
+    for at in range(50):  # more than there is room for: parsed again, never wrong
+        assert sent(kept, two, delta(1, tick=1, workload=f"w{at % 25}x")).accepted == 1
+    assert kept.sum == 45
+
+
 @settings(STEADY, max_examples=150)
 @given(bodies=st.lists(st.one_of(st.binary(max_size=80), st.just(delta(1)), st.just(hec([Point()]))), max_size=5))
 def test_any_bytes_are_answered_and_the_keeper_lives(fuzzed, bodies):

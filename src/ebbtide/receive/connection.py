@@ -16,7 +16,9 @@ _QUIET = logging.Logger("ebbtide.receive.connection", logging.CRITICAL + 1)
 
 
 class Connection(H11Protocol):
-    """uvicorn's h11 connection with a deadline for each head.
+    """uvicorn's h11 connection with a deadline for each head, and a bound for their number.
+
+    Above the limit uvicorn answers requests with 503, which takes a head to read; above twice of it nobody is heard.
 
     The server makes one for each connection; all methods are called from its event loop. `header_time_s` is set on a
     subclass (see `with_deadline`).
@@ -31,9 +33,12 @@ class Connection(H11Protocol):
         self.logger = _QUIET
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """A sender connected: its first head is awaited."""
+        """A sender connected: its first head is awaited. Far too many connections are hung up on unheard."""
         super().connection_made(transport)
-        self._await_head()
+        if self.limit_concurrency is not None and len(self.connections) > 2 * self.limit_concurrency:
+            transport.abort()
+        else:
+            self._await_head()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came. Between two requests they begin a next head, which from then on has its time."""

@@ -14,7 +14,9 @@ from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Final
 
+from ebbtide.decode.catalog import KEY_BYTES_MAX, SERIES_MAX
 from ebbtide.decode.session import Session
 from ebbtide.decode.temporality import CounterState
 from ebbtide.errors import DecodeError, EbbtideError, ServiceError
@@ -27,6 +29,9 @@ from ebbtide.receive.source import Source
 from ebbtide.receive.tally import Tally
 from ebbtide.series import SECOND_NS, Batch, Counts
 from ebbtide.store.store import Store
+
+#: Of each source, however many there are.
+_KEY_BYTES_MIN: Final = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,6 +193,11 @@ class Intake:
         if found is None:
             found = Session(source.preset, default_cluster=source.cluster, state=self._state)
             self._sessions[source.key] = found
+            for session in self._sessions.values():
+                session.catalog.key_bytes_max = max(KEY_BYTES_MAX // len(self._sessions), _KEY_BYTES_MIN)
+        # All catalogs together remember as many series as one may; who needs more forgets and parses again.
+        others = sum(len(session.catalog) for session in self._sessions.values()) - len(found.catalog)
+        found.catalog.series_max = max(SERIES_MAX // len(self._sessions), SERIES_MAX - others)
         return found
 
     def _commit(self, group: _Group) -> None:

@@ -7,6 +7,7 @@ those in flight are answered, which needs the intake; so servers stop first, the
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import ssl
 import threading
@@ -95,7 +96,7 @@ class HttpServer:
         )
         self._socket = _bind(listener)
         self.port: int = self._socket.getsockname()[1]
-        self._server = _Uvicorn(config, lambda: intake.tally.refuse(kind, "connection"))
+        self._server = _Uvicorn(config, limits.header_time, lambda: intake.tally.refuse(kind, "connection"))
         self._thread = threading.Thread(target=self._run, name=f"ebbtide-{kind}", daemon=True)
         self._thread.start()
         if not self._server.is_up.wait(_START_S) or not self._server.started:
@@ -118,14 +119,19 @@ class HttpServer:
 class _Uvicorn(uvicorn.Server):
     """Says when it is up, and counts connections that broke instead of logging each."""
 
-    def __init__(self, config: uvicorn.Config, count_broken: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, handshake_s: float, count_broken: Callable[[], None]) -> None:
         super().__init__(config)
         self.is_up = threading.Event()
+        self._handshake_s = handshake_s
         self._count_broken = count_broken
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's."""
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: self._count_broken())
+        """As uvicorn's, with less patience than asyncio's minute for TLS that does not begin."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, _context: self._count_broken())
+        if self.config.is_ssl:
+            hasty = functools.partial(loop.create_server, ssl_handshake_timeout=self._handshake_s)
+            loop.create_server = hasty  # type: ignore[method-assign]  # uvicorn has no setting for it
         await super().startup(sockets)
         self.is_up.set()
 
@@ -143,6 +149,7 @@ class GrpcServer:
             ("grpc.max_metadata_size", limits.header_bytes),
             ("grpc.absolute_max_metadata_size", limits.header_bytes),
             ("grpc.max_concurrent_streams", max(limits.workers * 4, 100)),
+            ("grpc.server_handshake_timeout_ms", round(limits.header_time * 1000)),
             ("grpc.max_connection_age_ms", _AGE_MS),
             ("grpc.max_connection_age_grace_ms", _AGE_GRACE_MS),
             ("grpc.so_reuseport", 0),

@@ -64,7 +64,7 @@ class Token(_Model):
     name: str
     sha256: str
     scopes: tuple[str, ...] = (INGEST,)
-    cluster: str | None = None
+    cluster: str | None = Field(default=None, min_length=1)
 
     @field_validator("sha256")
     @classmethod
@@ -80,7 +80,8 @@ class Limits(_Model):
     `body`: bytes of a request once unpacked (64 MiB, as OTLP recommends); `compressed`: bytes of a packed one.
     `header_time`, `body_time`: how long a sender may take to send them; `idle_time`: how long a connection may wait for
     its next request. `answer_time`: a request that is not on disk by then hears "try again" (collectors give up after
-    5 s). `connections`: of one HTTP listener; `workers`: requests that one gRPC listener reads and commits at once.
+    5 s). `connections`: of one HTTP listener; `workers`: requests that one gRPC listener reads and commits at once,
+    each of up to `body` bytes that do not count as waiting until they are read.
     `retry_after`: what a sender is told to wait when told to come again.
     """
 
@@ -93,7 +94,7 @@ class Limits(_Model):
     answer_time: Seconds = 4.5
     retry_after: Seconds = 5.0
     connections: int = Field(default=512, gt=0)
-    workers: int = Field(default=32, gt=0)
+    workers: int = Field(default=16, gt=0)
 
 
 class Listener(_Model):
