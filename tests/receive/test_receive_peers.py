@@ -251,7 +251,7 @@ def test_prometheus(live, target, tmp_path):
 def test_vmagent(live, target, tmp_path):
     store, intake, port = live("remote_write", preset="coroot", tokens=TOKENS)
     (tmp_path / "scrape.yaml").write_text(yaml.safe_dump(target.scrape()))
-    command = shlex.split(SNIPPETS["vmagent"].replace("9201", str(port)))
+    command = shlex.split(SNIPPETS["vmagent"].replace("\\\n", "").replace("9201", str(port)))
     command += [f"-remoteWrite.tmpDataPath={tmp_path}/data", f"-httpListenAddr=127.0.0.1:{free_port()}"]
     with running(command, tmp_path / "log", cwd=tmp_path):
         until(lambda: accepted(intake) >= 3, tmp_path / "log")
