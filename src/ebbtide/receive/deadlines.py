@@ -58,17 +58,17 @@ class Deadlines:
             self._running.pop(number, None)
 
     def _watch(self) -> None:
-        while self._is_open:
+        while True:
             with self._changed:
-                if not self._running:
-                    self._changed.wait()
+                if self._is_open:
+                    self._changed.wait(_LOOK_S if self._running else None)
+                if not self._is_open:
+                    return
                 now = self._clock()
                 late = [number for number, (until, _) in self._running.items() if until <= now]
                 cancels = [self._running.pop(number)[1] for number in late]
             for cancel in cancels:
                 cancel()
-            if self._is_open:
-                time.sleep(_LOOK_S)
 
 
 class _Deadline:

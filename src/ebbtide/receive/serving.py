@@ -7,6 +7,7 @@ those in flight are answered, which needs the intake; so servers stop first, the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import socket
 import ssl
@@ -105,7 +106,7 @@ class HttpServer:
 
     def stop(self) -> None:
         """Answer what is in flight and close."""
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join(_GRACE_S + 4)
         self._socket.close()
 
@@ -124,6 +125,8 @@ class _Uvicorn(uvicorn.Server):
         self.is_up = threading.Event()
         self._handshake_s = handshake_s
         self._count_broken = count_broken
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: asyncio.Event
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, with less patience than asyncio's minute for TLS that does not begin."""
@@ -132,8 +135,22 @@ class _Uvicorn(uvicorn.Server):
         if self.config.is_ssl:
             hasty = functools.partial(loop.create_server, ssl_handshake_timeout=self._handshake_s)
             loop.create_server = hasty  # type: ignore[method-assign]  # uvicorn has no setting for it
+        self._loop, self._ending = loop, asyncio.Event()
         await super().startup(sockets)
         self.is_up.set()
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, but it wakes once a second, for the date, and at once when it shall end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), 1.0)
+
+    def end(self) -> None:
+        """Have it end, from any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._ending.set)
 
 
 class GrpcServer:
