@@ -15,7 +15,7 @@ from ebbtide.engine import Evaluation, evaluate
 from ebbtide.finding.lifecycle import Change, Episode, advance
 from ebbtide.registry import DETECTORS
 from ebbtide.series import DAY_NS
-from ebbtide.store.store import Store
+from ebbtide.store.view import View
 
 
 def instants(from_ns: int, to_ns: int, every_ns: int) -> range:
@@ -28,7 +28,7 @@ def instants(from_ns: int, to_ns: int, every_ns: int) -> range:
 
 
 def replay(
-    store: Store, detection: Detection, from_ns: int, to_ns: int, every_ns: int, detectors: Detectors = DETECTORS
+    store: View, detection: Detection, from_ns: int, to_ns: int, every_ns: int, detectors: Detectors = DETECTORS
 ) -> Iterator[Evaluation]:
     """One evaluation after the other. The caller has rolled the store up."""
     for now_ns in instants(from_ns, to_ns, every_ns):

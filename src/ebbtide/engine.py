@@ -21,7 +21,7 @@ from ebbtide.registry import DETECTORS
 from ebbtide.series import HOUR_NS, SECOND_NS, Endpoint, Entity, Int64, Window
 from ebbtide.store.contacts import Contact, Span
 from ebbtide.store.reading import Grouping
-from ebbtide.store.store import Store
+from ebbtide.store.view import View
 
 #: Entities judged at once. 2,000 entities, 5 metrics and 360 buckets are 45 MB of window.
 SHARD = 2_000
@@ -67,7 +67,7 @@ class Judged:
 
 
 def evaluate(
-    store: Store, detection: Detection, now_ns: int, *, detectors: Detectors = DETECTORS, shard_entities: int = SHARD
+    store: View, detection: Detection, now_ns: int, *, detectors: Detectors = DETECTORS, shard_entities: int = SHARD
 ) -> Evaluation:
     """Everything `detection` has to say at `now_ns`, from what the store holds and nothing later.
 
@@ -85,7 +85,7 @@ def evaluate(
 
 
 def judge(
-    store: Store,
+    store: View,
     detection: Detection,
     now_ns: int,
     result: Evaluation,
@@ -107,7 +107,7 @@ def judge(
         yield Judged(shard, window, baseline, anomalies)
 
 
-def _baseline(store: Store, detection: Detection, metrics: tuple[str, ...], shard: Shard, to_ns: int) -> Baseline:
+def _baseline(store: View, detection: Detection, metrics: tuple[str, ...], shard: Shard, to_ns: int) -> Baseline:
     spec = detection.baseline
     from_ns, until_ns = to_ns - spec.length_ns, to_ns - spec.gap_ns
     moments = store.reading.moments(
@@ -119,7 +119,7 @@ def _baseline(store: Store, detection: Detection, metrics: tuple[str, ...], shar
     return Baseline(moments.take(shard.baseline_of), floor_ns, until_ns, snapped=floor_ns != from_ns)
 
 
-def _shards(store: Store, detection: Detection, to_ns: int, result: Evaluation, shard_entities: int) -> Iterator[Shard]:
+def _shards(store: View, detection: Detection, to_ns: int, result: Evaluation, shard_entities: int) -> Iterator[Shard]:
     """Cut the senders of the window, and everything that shares a baseline with them, into shards."""
     entities = store.identity.entities
     senders = store.reading.senders(to_ns - detection.window_ns, to_ns)
@@ -182,7 +182,7 @@ def _grouping(rows: list[tuple[Entity, list[int]]]) -> Grouping:
     return Grouping(numbers[order], group[order], tuple(label for label, _ in rows))
 
 
-def _context(store: Store, judged: Judged) -> Context:
+def _context(store: View, judged: Judged) -> Context:
     """Where the entities that fired sent it, and what an hour of theirs usually is."""
     anomalies, window, group = judged.anomalies, judged.window, judged.shard.window.group
     fired = np.flatnonzero(anomalies.fired)

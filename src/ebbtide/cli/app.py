@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from ebbtide.cli import catalogue, demo, filters, findings, importing, judging
+from ebbtide.cli import catalogue, demo, filters, findings, importing, judging, sinks
 from ebbtide.cli.console import print_error
 from ebbtide.errors import EbbtideError
 from ebbtide.meter.command import meter
@@ -30,6 +30,7 @@ findings.register(app)
 app.command("meter")(meter)
 app.add_typer(catalogue.app, name="detections")
 app.add_typer(filters.app, name="filters")
+app.add_typer(sinks.app, name="sinks")
 
 
 def main() -> None:

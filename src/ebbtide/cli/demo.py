@@ -10,7 +10,6 @@ import typer
 
 from ebbtide import recording
 from ebbtide.cli import console
-from ebbtide.cli.findings import keep
 from ebbtide.cli.options import load_catalogue
 from ebbtide.demo import Comparison, compare, fill, labelled_span
 from ebbtide.demo_report import build
@@ -52,7 +51,8 @@ def demo_command(
             comparisons.append(
                 compare(store, detection, lambda done, of, task=task: progress.update(task, completed=done, total=of))  # type: ignore[misc]
             )
-            keep(store, [one.finding for one in comparisons[-1].backtest.episodes.values()])
+            for episode in comparisons[-1].backtest.episodes.values():
+                store.findings.save(episode)
         page.write_text(render(build(store, comparisons, "ebbtide demo")), "utf-8")
     _print(comparisons)
     console.say(f"Report: {page} (open it in a browser). Store: {db}. Took {time.perf_counter() - began:.1f} s.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import Annotated
 
@@ -10,12 +9,11 @@ import typer
 
 from ebbtide.cli import console
 from ebbtide.cli.options import DEFAULT_DB, Db, Json, parse_span
-from ebbtide.errors import NotFoundError
 from ebbtide.finding.filters import Filter, matchers_text, parse_matchers
-from ebbtide.finding.form import filter_from_json, filter_to_json, from_json
 from ebbtide.finding.text import rfc3339
 from ebbtide.series import SECOND_NS
 from ebbtide.store.store import Store
+from ebbtide.triage import add_filter, remove_filter
 
 app = typer.Typer(help="Hide findings that are known to be harmless; they are kept and marked.", no_args_is_help=True)
 
@@ -27,7 +25,7 @@ _EXAMPLE = """Example: ebbtide filters add backups --reason nightly --match '{pr
 def list_command(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     """One line per filter, those that have expired included."""
     with Store.open(db, is_new_allowed=False) as store:
-        filters = [filter_from_json(document) for _, document in store.documents.filters()]
+        filters = store.filters.all()
     now_ns = time.time_ns()
     rows = [_row(one, now_ns) for one in filters]
     columns = ("name", "matchers", "owner", "reason", "expires", "hits", "active")
@@ -58,11 +56,9 @@ def add_command(
     ends_ns = None if expires == "never" else now_ns + parse_span(expires)
     added = Filter(name, parse_matchers(match, "--match"), owner, reason, now_ns, ends_ns)
     with Store.open(db, is_new_allowed=False) as store:
-        found = [from_json(document) for document in store.documents.findings()]
-        covered = [one for one in found if added.covers(one)]
-        store.documents.save_filter(name, filter_to_json(dataclasses.replace(added, hits=len(covered))))
-    console.say(f"Filter {name} hides {len(covered)} of {len(found)} findings there are.")
-    if found and len(covered) > len(found) / 2:
+        covered, found = add_filter(store, added, now_ns)
+    console.say(f"Filter {name} hides {covered} of {found} findings there are.")
+    if covered > found / 2:
         console.warn("that is more than half of all findings: would a narrower matcher do?")
 
 
@@ -70,6 +66,5 @@ def add_command(
 def remove_command(name: Annotated[str, typer.Argument(help="Its name.")], db: Db = DEFAULT_DB) -> None:
     """Forget a filter."""
     with Store.open(db, is_new_allowed=False) as store:
-        if not store.documents.remove_filter(name):
-            raise NotFoundError(f"there is no filter {name!r}", hint="list them with: ebbtide filters list")
+        remove_filter(store, name, time.time_ns())
     console.say(f"Filter {name} is gone.")

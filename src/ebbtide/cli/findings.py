@@ -19,12 +19,12 @@ from ebbtide.cli.options import DEFAULT_DB, Csv, Db, Directory, Json, load_catal
 from ebbtide.errors import NotFoundError, UsageError
 from ebbtide.finding.evidence import repeat
 from ebbtide.finding.explain import explain
-from ebbtide.finding.filters import apply
 from ebbtide.finding.finding import Finding
-from ebbtide.finding.form import filter_from_json, filter_to_json, from_json, to_json, to_object
+from ebbtide.finding.form import to_json, to_object
 from ebbtide.finding.text import rfc3339
 from ebbtide.registry import load_detectors
 from ebbtide.store.store import Store
+from ebbtide.triage import refilter
 
 _COLUMNS = (
     "uid",
@@ -48,22 +48,6 @@ def register(app: typer.Typer) -> None:
                 epilog="Example: ebbtide explain 3f2a (the first letters of its uid)")(explain_command)  # fmt: skip
     app.command("export", help="Write a table of the store as Parquet, CSV or JSON lines.",
                 epilog="Example: ebbtide export hours --to hours.parquet")(export_command)  # fmt: skip
-
-
-def filtered(store: Store, found: Iterable[Finding]) -> list[Finding]:
-    """The findings with the marks of the store's filters as of now; the filters keep their new hit counts."""
-    filters = [filter_from_json(document) for _, document in store.documents.filters()]
-    result = apply(filters, found, time.time_ns())
-    for before, after in zip(filters, result.filters, strict=True):
-        if before != after:
-            store.documents.save_filter(after.id, filter_to_json(after))
-    return list(result.findings)
-
-
-def keep(store: Store, found: Iterable[Finding]) -> None:
-    """Keep findings in the store, each in place of an older version of itself."""
-    for one in found:
-        store.documents.save_finding(one.uid, one.detection_id, one.opened_ns, one.last_ns, to_json(one))
 
 
 def finding_rows(found: Iterable[Finding]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
@@ -101,8 +85,7 @@ def findings_command(
 ) -> None:
     """List findings with the filters of today applied."""
     with Store.open(db, is_new_allowed=False) as store:
-        found = filtered(store, map(from_json, store.documents.findings()))
-        keep(store, found)
+        found = refilter(store, time.time_ns())
     if as_json:
         console.print_json([to_object(one) for one in found if is_all or not one.is_hidden])
     elif as_csv:
@@ -119,11 +102,11 @@ def explain_command(
 ) -> None:
     """Print a finding with everything known about it, and evaluate its evidence again."""
     with Store.open(db, is_new_allowed=False) as store:
-        documents = store.documents.find(uid)
-    if len(documents) != 1:
-        which = "no finding" if not documents else f"{len(documents)} findings"
+        known = store.findings.find(uid)
+    if len(known) != 1:
+        which = "no finding" if not known else f"{len(known)} findings"
         raise NotFoundError(f"{which} whose uid begins with {uid!r}", hint="list them with: ebbtide findings --all")
-    finding = from_json(documents[0])
+    finding = known[0].finding
     if as_json:
         console.print_json(to_object(finding))
         return
@@ -162,7 +145,7 @@ def export_command(
 
 
 def _export_findings(store: Store, to: Path) -> int:
-    found = [from_json(document) for document in store.documents.findings()]
+    found = [one.finding for one in store.findings.all()]
     if to.suffix == ".jsonl":
         to.write_text("".join(to_json(one) + "\n" for one in found), "ascii")
         return len(found)

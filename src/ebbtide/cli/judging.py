@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import numpy as np
@@ -9,7 +10,7 @@ import typer
 
 from ebbtide.backtest import Backtest, instants, replay
 from ebbtide.cli import console
-from ebbtide.cli.findings import filtered, finding_rows, keep, print_findings
+from ebbtide.cli.findings import finding_rows, print_findings
 from ebbtide.cli.options import (
     DEFAULT_DB,
     Csv,
@@ -30,6 +31,7 @@ from ebbtide.finding.text import count_text, rfc3339
 from ebbtide.registry import load_detectors
 from ebbtide.series import SECOND_NS
 from ebbtide.store.store import Store
+from ebbtide.triage import filtered, keep
 
 _GRID_NS = 10 * SECOND_NS
 _WORDS = {
@@ -74,7 +76,7 @@ def detect_command(
         store.roll_up()
         now_ns = _instant(store, at)
         evaluations = [evaluate(store, one, now_ns, detectors=detectors) for one in detections]
-        found = filtered(store, [finding for one in evaluations for finding in one.findings])
+        found = filtered(store, [finding for one in evaluations for finding in one.findings], time.time_ns())
         if is_kept:
             keep(store, found)
     if as_json:
@@ -118,7 +120,8 @@ def backtest_command(
         results = [
             run_backtest(store, one, first, last, parse_span(every) if every else one.every_ns) for one in detections
         ]
-        found = filtered(store, [episode.finding for one in results for episode in one.episodes.values()])
+        found = [episode.finding for one in results for episode in one.episodes.values()]
+        found = filtered(store, found, time.time_ns())
     if as_json:
         range_ = {"from": rfc3339(first), "to": rfc3339(last)}
         summaries = [_summary(one) for one in results]

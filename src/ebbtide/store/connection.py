@@ -52,20 +52,23 @@ def migrations() -> list[tuple[int, str, str]]:
 
 
 def migrate(con: duckdb.DuckDBPyConnection, path: Path | None = None) -> None:
-    """Bring a file to the current schema, each migration in a transaction of its own."""
+    """Bring a file to the current schema, each migration in a transaction of its own.
+
+    What counts is which numbers a file has, not the highest one: gaps may be filled later.
+    """
     tables = {row[0] for row in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     if tables and "migrations" not in tables:
         raise DataError(f"{path} is a DuckDB file but not an Ebbtide store", hint="give another --db FILE")
     con.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER NOT NULL, name VARCHAR NOT NULL)")
-    done = max((row[0] for row in con.execute("SELECT version FROM migrations").fetchall()), default=0)
+    done = {row[0] for row in con.execute("SELECT version FROM migrations").fetchall()}
     known = migrations()
-    if done > known[-1][0]:
+    if max(done, default=0) > known[-1][0]:
         raise DataError(
-            f"{path} has schema {done}, this version knows {known[-1][0]}",
+            f"{path} has schema {max(done)}, this version knows {known[-1][0]}",
             hint="it was written by a newer Ebbtide: upgrade",
         )
     for version, name, sql in known:
-        if version > done:
+        if version not in done:
             con.execute("BEGIN")
             con.execute(sql)
             con.execute("INSERT INTO migrations VALUES (?, ?)", [version, name])

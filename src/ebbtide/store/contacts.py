@@ -12,7 +12,7 @@ import pyarrow as pa
 from ebbtide.series import HOUR_NS, Endpoint, Float64, Int64
 from ebbtide.store.connection import query
 from ebbtide.store.identity import Identity
-from ebbtide.store.segments import Segments
+from ebbtide.store.segments import CommittedSegments
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Contact:
 class Contacts:
     """Reads edges and hours for the few entities a finding is about."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: Segments) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments) -> None:
         self._con = con
         self._identity = identity
         self._segments = segments

@@ -17,7 +17,7 @@ from ebbtide.series import MINUTE_NS, Entity, Float64
 from ebbtide.store.connection import query
 from ebbtide.store.identity import Identity
 from ebbtide.store.reading import Grouping
-from ebbtide.store.segments import Segments
+from ebbtide.store.segments import CommittedSegments
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Minutes:
 class MinuteReading:
     """Reads minutes as of an instant: samples that end later are not looked at."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: Segments) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments) -> None:
         self._con = con
         self._identity = identity
         self._segments = segments

@@ -18,7 +18,7 @@ from ebbtide.baseline.moments import Moments, merge_rows
 from ebbtide.series import HOUR_NS, Entity, Int32, Int64, Window
 from ebbtide.store.identity import Identity
 from ebbtide.store.rollup import moment_columns, moments_of, snap_interval_s
-from ebbtide.store.segments import SEGMENT_NS, Segments
+from ebbtide.store.segments import SEGMENT_NS, CommittedSegments
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +45,7 @@ class Grouping:
 class Reading:
     """Everything that is read from the store."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: Segments) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments) -> None:
         self._con = con
         self._identity = identity
         self._segments = segments

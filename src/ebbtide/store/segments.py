@@ -6,6 +6,8 @@ mark. A segment is made by the first sample that falls into it, in the transacti
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import duckdb
 
 from ebbtide.series import HOUR_NS
@@ -29,19 +31,46 @@ def table_of(segment: int) -> str:
     return f"samples_{segment}"
 
 
-class Segments:
-    """Which segments exist."""
+class CommittedSegments:
+    """The segments that others may read: made by a committed transaction, and not about to be dropped."""
+
+    def __init__(self, known: Iterable[int]) -> None:
+        self._committed = tuple(sorted(known))
+
+    @property
+    def known(self) -> tuple[int, ...]:
+        """All segments, oldest first."""
+        return self._committed
+
+    def between(self, from_ns: int, to_ns: int) -> str:
+        """A FROM item with the samples whose end lies in [from_ns, to_ns); an empty one if there are none.
+
+        The bounds are integers of ours, so they stand in the text: DuckDB then skips row groups by their range.
+        """
+        first, last = segment_of(from_ns), segment_of(to_ns - 1)
+        tables = [table_of(one) for one in self.known if first <= one <= last]
+        if not tables:
+            return f"(SELECT * FROM (VALUES (0,0,0,0,0,0,0.0,0.0,0)) empty({', '.join(COLUMN_NAMES)}) WHERE false)"
+        span = f"WHERE end_ns >= {int(from_ns)} AND end_ns < {int(to_ns)}"
+        return "(" + " UNION ALL ".join(f"SELECT * FROM {table} {span}" for table in tables) + ")"
+
+
+class Segments(CommittedSegments):
+    """The segments as the writer sees them, those of its running transaction included."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
-        self._known = sorted(row[0] for row in con.execute("SELECT segment FROM segments").fetchall())
-
-    def __iter__(self) -> object:
-        return iter(self._known)
+        super().__init__(row[0] for row in con.execute("SELECT segment FROM segments").fetchall())
+        self._known = list(self._committed)
+        self.committed = CommittedSegments(self._known)
 
     @property
     def known(self) -> tuple[int, ...]:
         """All segments, oldest first."""
         return tuple(self._known)
+
+    def publish(self) -> None:
+        """Note that the transaction that made segments was committed."""
+        self.committed._committed = self.known
 
     def ensure(self, con: duckdb.DuckDBPyConnection, segment: int) -> None:
         """Make the table of a segment if it is not there; part of the caller's transaction."""
@@ -55,18 +84,7 @@ class Segments:
         con.execute(f"DROP TABLE {table_of(segment)}")
         con.execute("DELETE FROM segments WHERE segment = ?", [segment])
         self._known.remove(segment)
-
-    def between(self, from_ns: int, to_ns: int) -> str:
-        """A FROM item with the samples whose end lies in [from_ns, to_ns); an empty one if there are none.
-
-        The bounds are integers of ours, so they stand in the text: DuckDB then skips row groups by their range.
-        """
-        first, last = segment_of(from_ns), segment_of(to_ns - 1)
-        tables = [table_of(one) for one in self._known if first <= one <= last]
-        if not tables:
-            return f"(SELECT * FROM (VALUES (0,0,0,0,0,0,0.0,0.0,0)) empty({', '.join(COLUMN_NAMES)}) WHERE false)"
-        span = f"WHERE end_ns >= {int(from_ns)} AND end_ns < {int(to_ns)}"
-        return "(" + " UNION ALL ".join(f"SELECT * FROM {table} {span}" for table in tables) + ")"
+        self.publish()
 
 
 COLUMN_NAMES = tuple(line.split()[0] for line in _COLUMNS.replace("\n", " ").split(",") if line.strip())

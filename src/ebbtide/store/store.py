@@ -1,17 +1,18 @@
 """The store: batches in, windows and baselines out, one DuckDB file, one writer.
 
 The only public face of the room. Its methods take and return records of `series` and `baseline`, NumPy columns or JSON
-text, never SQL, so the same set of functions can stand over another engine. Calls come from one thread.
+text, never SQL, so the same set of functions can stand over another engine. Everything that writes holds `lock`, so
+several threads may write in turn; threads that read beside them take a `view` each.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import duckdb
@@ -21,12 +22,10 @@ from ebbtide.errors import ServiceError
 from ebbtide.series import HOUR_NS, Batch, Counts, Entity
 from ebbtide.store import append, exports, retention, rollup
 from ebbtide.store.connection import connect
-from ebbtide.store.contacts import Contacts
-from ebbtide.store.documents import Documents
 from ebbtide.store.identity import Identity
-from ebbtide.store.minutes import MinuteReading
-from ebbtide.store.reading import Reading
+from ebbtide.store.outbox import Outbox
 from ebbtide.store.segments import Segments
+from ebbtide.store.view import View
 
 _FOREVER = -(2**63)
 
@@ -35,11 +34,16 @@ def _silent(_: int) -> None:
     return None
 
 
-class Store:
+class Store(View):
     """An open store. Use it as a context manager; `close` writes a checkpoint."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, path: Path | None) -> None:
         self.path = path
+        #: Held by whatever writes. Hold it to read and write as one step.
+        self.lock = threading.RLock()
+        #: Grows when the names are read back after a failure: numbers a view met before may mean others now.
+        self.generation = 0
+        self._depth = 0
         self._con = con
         self._load()
 
@@ -52,47 +56,57 @@ class Store:
 
     def close(self) -> None:
         """Write what is in the log into the file, and let go of it."""
-        self._con.close()
+        with self.lock:
+            self._con.close()
 
-    def __enter__(self) -> Self:
-        return self
+    def view(self) -> View:
+        """A view for one other thread, as of now; close it when done."""
+        with self.lock:
+            return View(self._con.cursor(), self.identity, self._segments.committed)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def lane(self) -> Outbox:
+        """The outbox for one thread that delivers: a connection of its own, writing in turn with all others."""
+        with self.lock:
+            con = self._con.cursor()
+
+        @contextmanager
+        def transaction() -> Iterator[None]:
+            with self.lock, _transaction(con):
+                yield
+
+        return Outbox(con, transaction)
 
     def _load(self) -> None:
-        con = self._con
-        self.identity = Identity.load(con)
-        self._segments = Segments(con)
-        self._dirty = {row[0] for row in con.execute("SELECT hour FROM dirty_hours").fetchall()}
-        self.reading = Reading(con, self.identity, self._segments)
-        self.contacts = Contacts(con, self.identity, self._segments)
-        self.minutes = MinuteReading(con, self.identity, self._segments)
-        self.documents = Documents(con)
+        self.generation += 1
+        self._segments = Segments(self._con)
+        self._show(Identity.load(self._con), self._segments)
+        self._dirty = {row[0] for row in self._con.execute("SELECT hour FROM dirty_hours").fetchall()}
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing; what the index learned meanwhile is forgotten with the transaction."""
-        self._con.execute("BEGIN")
-        try:
-            yield
-            self._con.execute("COMMIT")
-        except BaseException as error:
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; one inside another belongs to the outer one.
+
+        What the index learned meanwhile is forgotten with a transaction that fails. Raises ServiceError when the store
+        could not write.
+        """
+        with self.lock:
+            if self._depth:
+                yield
+                return
+            self._depth = 1
             try:
-                self._con.execute("ROLLBACK")
-            finally:
+                with _transaction(self._con):
+                    yield
+                self._segments.publish()
+            except BaseException:
                 self._load()
-            if isinstance(error, duckdb.Error):
-                raise ServiceError(
-                    f"the store could not write: {str(error).splitlines()[0]}", hint="is the disk full or read-only?"
-                ) from error
-            raise
+                raise
+            finally:
+                self._depth = 0
 
     def begin(self, kind: str, name: str, unit: str = "") -> int:
         """A new origin: the import, backfill or session that samples are marked with. `unit` "" is the metric's own."""
-        with self._transaction():
+        with self.transaction():
             origin = int(self._con.execute("SELECT coalesce(max(origin), 0) + 1 FROM provenance").fetchall()[0][0])
             self._con.execute("INSERT INTO provenance VALUES (?, ?, ?, ?, '{}')", [origin, kind, name, unit])
         return origin
@@ -102,13 +116,13 @@ class Store:
 
         Samples that end before `oldest_ns` are dropped as `too_late`. Raises ServiceError when nothing was written.
         """
-        if not self.identity.has_series:
-            self.identity.load_series(self._con, self._segments.between(*self._everything()))
-        with self._transaction():
+        with self.transaction():
+            if not self.identity.has_series:
+                self.identity.load_series(self._con, self._segments.between(*self._everything()))
             done = append.append(
                 self._con, self.identity, self._segments, self._dirty, batch, origin=origin, oldest_ns=oldest_ns
             )
-        self.identity.saved()
+            self.identity.saved()
         return done
 
     def counters(self) -> dict[int, tuple[int, int, float]]:
@@ -122,9 +136,14 @@ class Store:
 
     def mask(self, entity: Entity, from_ns: int, to_ns: int, reason: str) -> None:
         """Leave [from_ns, to_ns) of an entity out of the baselines that respect masks."""
-        with self._transaction():
+        with self.transaction():
             place = [entity.cluster, entity.namespace, entity.workload, entity.process]
             self._con.execute("INSERT INTO masks VALUES (?, ?, ?, ?, ?, ?, ?)", [*place, from_ns, to_ns, reason])
+
+    def unmask(self, reason: str) -> int:
+        """Take away the masks of this reason; how many there were."""
+        with self.transaction():
+            return len(self._con.execute("DELETE FROM masks WHERE reason = ? RETURNING 1", [reason]).fetchall())
 
     def finish(self, origin: int, counts: Counts, dropped: Counter[str]) -> None:
         """Note beside an origin what became of its points."""
@@ -136,7 +155,7 @@ class Store:
             "clipped": dict(counts.clipped),
             "dropped": dict(dropped),
         }
-        with self._transaction():
+        with self.transaction():
             self._con.execute("UPDATE provenance SET counts = ? WHERE origin = ?", [json.dumps(report), origin])
 
     def export(self, table: str) -> Iterator[pa.Table]:
@@ -168,14 +187,15 @@ class Store:
     def roll_up(self, until_ns: int | None = None, progress: Callable[[int], None] = _silent) -> None:
         """Derive every hour that changed and has passed by `until_ns` (None: all), and close the days before it."""
         last = None if until_ns is None else until_ns // HOUR_NS
-        hours = {hour for hour in self._dirty if last is None or hour < last}
-        try:
-            rollup.derive(self._con, self._segments, hours, progress)
-            self._dirty -= hours
-            rollup.close_days(self._con, self._open_days(last))
-        except BaseException:
-            self._load()
-            raise
+        with self.lock:
+            hours = {hour for hour in self._dirty if last is None or hour < last}
+            try:
+                rollup.derive(self._con, self._segments, hours, progress)
+                self._dirty -= hours
+                rollup.close_days(self._con, self._open_days(last))
+            except BaseException:
+                self._load()
+                raise
 
     def _open_days(self, last_hour: int | None) -> list[int]:
         """Days with hours that are not merged yet and have passed, except those with an hour still to derive."""
@@ -188,8 +208,24 @@ class Store:
 
     def retain(self, now_ns: int, policy: retention.Retention) -> Counter[str]:
         """Drop what `policy` no longer keeps at `now_ns`; how many rows of each table, and of each over the budget."""
-        return retention.apply(self._con, self._segments, now_ns, policy)
+        with self.lock:
+            return retention.apply(self._con, self._segments, now_ns, policy)
 
     def _everything(self) -> tuple[int, int]:
         known = self._segments.known
         return (known[0] * 6 * HOUR_NS, (known[-1] + 1) * 6 * HOUR_NS) if known else (0, 1)
+
+
+@contextmanager
+def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    con.execute("BEGIN")
+    try:
+        yield
+        con.execute("COMMIT")
+    except BaseException as error:
+        with suppress(duckdb.TransactionException):  # a COMMIT that failed has rolled back already
+            con.execute("ROLLBACK")
+        if isinstance(error, duckdb.Error):
+            message = f"the store could not write: {str(error).splitlines()[0]}"
+            raise ServiceError(message, hint="is the disk full or read-only?") from error
+        raise

@@ -1,0 +1,117 @@
+"""OTLP logs: each change as one log record to a collector's OTLP/HTTP receiver, as JSON.
+
+Confirmed by a 2xx answer that rejects no record. Source: opentelemetry.io, OTLP 1.x, JSON encoding (64-bit numbers are
+strings) and the logs data model's severity numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import field_validator
+
+from ebbtide import __version__
+from ebbtide.deliver.http import Client, HttpSettings
+from ebbtide.deliver.secret import Secret
+from ebbtide.deliver.sink import Delivery, Permanent, Sink
+from ebbtide.deliver.wording import severity, tokens_of
+
+#: INFO, INFO2, WARN, ERROR, FATAL of the data model.
+_SEVERITY = {"informational": 9, "low": 10, "medium": 13, "high": 17, "critical": 21}
+_WORDS = ("detection_id", "workload", "risk_object", "opened", "last", "destinations", "techniques", "link", "message")
+
+
+class OtlpLogsSettings(HttpSettings):
+    """`url` is the receiver's (`/v1/logs` is added). `headers` are sent with each request; their values are secrets."""
+
+    kind: ClassVar[str] = "otlp_logs"
+
+    type: Literal["otlp_logs"]
+    headers: Mapping[str, Secret] = {}
+
+    @field_validator("headers")
+    @classmethod
+    def _are_names(cls, headers: Mapping[str, Secret]) -> Mapping[str, Secret]:
+        for name in headers:
+            if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
+                raise ValueError(f"{name!r} is no header name: letters, digits, - and _")
+        return headers
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether a header is sent."""
+        return bool(self.headers)
+
+    def open(self) -> Sink:
+        """A sink that exports log records."""
+        return OtlpLogs(self, Client(self, path="/v1/logs"))
+
+
+class OtlpLogs:
+    """Exports one record at a time."""
+
+    def __init__(self, settings: OtlpLogsSettings, client: Client) -> None:
+        self._headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+        self._client = client
+
+    def send(self, delivery: Delivery, now_ns: int) -> None:
+        """Export the record. Raises Retryable or Permanent."""
+        body = json.dumps(request_of(delivery, now_ns)).encode()
+        reply = self._client.deliver(body, {**self._headers, "Content-Type": "application/json"}, now_ns)
+        if rejected(reply.body):
+            raise Permanent("the collector rejected the log record (partial success)")
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def request_of(delivery: Delivery, now_ns: int) -> dict[str, object]:
+    """An ExportLogsServiceRequest with the delivery as its one record."""
+    words = tokens_of(delivery)
+    record = {
+        "timeUnixNano": str(delivery.at_ns),
+        "observedTimeUnixNano": str(now_ns),
+        "severityNumber": _SEVERITY[severity(delivery.finding.risk.score)],
+        "severityText": words["severity"],
+        "eventName": f"ebbtide.finding.{delivery.change.value}",
+        "body": {"stringValue": words["test"] + words["headline"]},
+        "attributes": _attributes(delivery, words),
+    }
+    scope = {"name": "ebbtide.deliver", "version": __version__}
+    resource = {"attributes": [_text("service.name", "ebbtide"), _text("service.version", __version__)]}
+    return {"resourceLogs": [{"resource": resource, "scopeLogs": [{"scope": scope, "logRecords": [record]}]}]}
+
+
+def _attributes(delivery: Delivery, words: Mapping[str, str]) -> list[dict[str, object]]:
+    finding = delivery.finding
+    texts = {
+        "ebbtide.delivery.id": delivery.id,
+        "ebbtide.finding.uid": finding.uid,
+        "ebbtide.change": delivery.change.value,
+        **{f"ebbtide.{name}": words[name] for name in _WORDS if words[name] not in ("", "-")},
+    }
+    known = {"k8s.cluster.name": "cluster", "k8s.namespace.name": "namespace", "process.executable.name": "process"}
+    texts |= {key: words[name] for key, name in known.items() if words[name] != "-"}
+    attributes = [_text(key, value) for key, value in texts.items()]
+    attributes.append({"key": "ebbtide.risk_score", "value": {"doubleValue": finding.risk.score}})
+    attributes.append({"key": "ebbtide.count", "value": {"intValue": str(finding.count)}})
+    attributes.append({"key": "ebbtide.test", "value": {"boolValue": delivery.is_test}})
+    return attributes
+
+
+def _text(key: str, value: str) -> dict[str, object]:
+    return {"key": key, "value": {"stringValue": value}}
+
+
+def rejected(body: bytes) -> int:
+    """How many records an answer says were rejected; 0 where it does not say.
+
+    >>> rejected(b'{"partialSuccess": {"rejectedLogRecords": "1"}}'), rejected(b"")
+    (1, 0)
+    """
+    try:
+        return int(json.loads(body)["partialSuccess"]["rejectedLogRecords"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return 0

@@ -1,0 +1,78 @@
+"""Findings as they live: each once, in its latest version, with what was decided about it.
+
+The document is the finding; the columns beside it are copies that lists are sorted and searched by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import duckdb
+
+from ebbtide.finding.form import from_json, to_json
+from ebbtide.finding.lifecycle import Episode
+from ebbtide.finding.verdict import Judgement, Verdict
+
+Transaction = Callable[[], AbstractContextManager[None]]
+
+_EPISODE = "document, peak_count, closed_ns, reopened"
+
+
+class Findings:
+    """Episodes by uid, verdicts by the finding they are about."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, transaction: Transaction) -> None:
+        self._con = con
+        self._transaction = transaction
+
+    def save(self, episode: Episode) -> None:
+        """Keep an episode, in place of an older version of it."""
+        finding, entity = episode.finding, episode.finding.entity
+        values = [
+            *(finding.uid, finding.detection_id, finding.opened_ns, finding.last_ns, to_json(finding)),
+            *(episode.closed_ns, episode.reopened, episode.peak_count, finding.risk.score, finding.is_hidden),
+            *(entity.cluster, entity.namespace, entity.workload, entity.process),
+        ]
+        with self._transaction():
+            self._con.execute("DELETE FROM findings WHERE uid = ?", [finding.uid])
+            self._con.execute(
+                "INSERT INTO findings (uid, detection, opened_ns, last_ns, document, closed_ns, reopened, peak_count, "
+                f"risk, hidden, cluster, namespace, workload, process) VALUES ({', '.join('?' * len(values))})",
+                values,
+            )
+
+    def all(self) -> list[Episode]:
+        """Every episode, oldest first."""
+        return self._select("ORDER BY opened_ns, uid", [])
+
+    def find(self, prefix: str) -> list[Episode]:
+        """Episodes whose uid starts so."""
+        return self._select("WHERE starts_with(uid, ?) ORDER BY uid", [prefix])
+
+    def current(self, ended_after_ns: int) -> list[Episode]:
+        """Episodes that are open, or ended after an instant: what the next evaluation may still belong to."""
+        where = "WHERE closed_ns IS NULL OR closed_ns > ? ORDER BY opened_ns, uid"
+        return self._select(where, [ended_after_ns])
+
+    def _select(self, rest: str, values: list[object]) -> list[Episode]:
+        rows = self._con.execute(f"SELECT {_EPISODE} FROM findings {rest}", values).fetchall()
+        return [Episode(from_json(document), count, closed, again) for document, count, closed, again in rows]
+
+    def judge(self, judgement: Judgement) -> None:
+        """Keep a verdict; earlier ones stay as its history."""
+        values = [judgement.uid, judgement.verdict.value, judgement.author, judgement.note, judgement.at_ns]
+        with self._transaction():
+            self._con.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?)", values)
+
+    def judgements(self, uid: str) -> list[Judgement]:
+        """What was decided about a finding, oldest first; the last one counts."""
+        rows = self._con.execute(
+            "SELECT uid, verdict, author, note, at_ns FROM verdicts WHERE uid = ? ORDER BY at_ns, rowid", [uid]
+        ).fetchall()
+        return [Judgement(uid, Verdict(verdict), author, note, at_ns) for uid, verdict, author, note, at_ns in rows]
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """The verdict that counts of every finding that has one."""
+        rows = self._con.execute("SELECT uid, max_by(verdict, (at_ns, rowid)) FROM verdicts GROUP BY uid").fetchall()
+        return {uid: Verdict(verdict) for uid, verdict in rows}
