@@ -9,7 +9,7 @@ import time
 import pytest
 import trustme
 
-from ebbtide.receive.connection import with_deadline
+from ebbtide.receive.connection import bounded
 
 
 def closed(peers: list[socket.socket], limit_s: float) -> int:
@@ -38,10 +38,11 @@ def dial():
         one.close()
 
 
-def test_far_too_many_connections_are_hung_up_on(listen, kept, dial):
+def test_connections_too_many_are_hung_up_on_and_counted(listen, kept, dial):
     port = listen(kept, "otlp_http", limits={"connections": 4, "header_time": 30}).port
     peers = [dial(port) for _ in range(20)]
-    assert closed(peers, 1.0) == 12
+    assert closed(peers, 1.0) == 16
+    assert kept.intake.counts().traffic["otlp_http"].refused == {"connections": 16}
 
 
 @pytest.mark.parametrize("kind", ["otlp_http", "otlp_grpc"])
@@ -54,5 +55,6 @@ def test_tls_that_does_not_begin_is_cut(listen, kept, dial, tmp_path, kind):
 
 
 def test_each_listener_has_its_own_deadline():
-    assert with_deadline(1).header_time_s == 1
-    assert with_deadline(2).header_time_s == 2
+    first, second = bounded(1, 10, list), bounded(2, 20, list)
+    assert (first.header_time_s, first.connections_max) == (1, 10)
+    assert (second.header_time_s, second.connections_max) == (2, 20)

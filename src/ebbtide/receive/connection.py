@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -18,13 +19,13 @@ _QUIET = logging.Logger("ebbtide.receive.connection", logging.CRITICAL + 1)
 class Connection(H11Protocol):
     """uvicorn's h11 connection with a deadline for each head, and a bound for their number.
 
-    Above the limit uvicorn answers requests with 503, which takes a head to read; above twice of it nobody is heard.
-
-    The server makes one for each connection; all methods are called from its event loop. `header_time_s` is set on a
-    subclass (see `with_deadline`).
+    The server makes one for each connection; all methods are called from its event loop. What stands here as class
+    attributes is set by `bounded` for each listener.
     """
 
     header_time_s: float = 10.0
+    connections_max: int = 1024
+    count_refused: Callable[[], None] = staticmethod(lambda: None)
     _deadline: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, **named: Any) -> None:
@@ -33,9 +34,10 @@ class Connection(H11Protocol):
         self.logger = _QUIET
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """A sender connected: its first head is awaited. Far too many connections are hung up on unheard."""
+        """A sender connected: its first head is awaited. One too many is hung up on unheard."""
         super().connection_made(transport)
-        if self.limit_concurrency is not None and len(self.connections) > 2 * self.limit_concurrency:
+        if len(self.connections) > self.connections_max:
+            self.count_refused()
             transport.abort()
         else:
             self._await_head()
@@ -69,7 +71,11 @@ class Connection(H11Protocol):
             self.transport.abort()
 
 
-def with_deadline(header_time_s: float) -> type[Connection]:
-    """The connection class of a listener."""
-    members: dict[str, Any] = {"header_time_s": header_time_s}
+def bounded(header_time_s: float, connections_max: int, count_refused: Callable[[], None]) -> type[Connection]:
+    """The connection class of a listener; `count_refused` is called for each connection too many."""
+    members: dict[str, Any] = {
+        "header_time_s": header_time_s,
+        "connections_max": connections_max,
+        "count_refused": staticmethod(count_refused),
+    }
     return type("Connection", (Connection,), members)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import functools
 import socket
-import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +18,13 @@ from typing import Any, Final, Protocol
 import grpc
 import uvicorn
 
-from ebbtide.errors import ConfigError, ServiceError
-from ebbtide.receive.connection import with_deadline
+from ebbtide.errors import ServiceError
+from ebbtide.receive.certificates import Certificates
+from ebbtide.receive.connection import bounded
 from ebbtide.receive.http import app
 from ebbtide.receive.intake import Intake
 from ebbtide.receive.otlp_grpc import MetricsHandler
-from ebbtide.receive.settings import Kind, Listener, Receivers, Tls
+from ebbtide.receive.settings import Kind, Listener, Receivers
 from ebbtide.receive.tokens import check_bind
 
 #: Longer than an answer may take: whoever is in flight gets one.
@@ -77,27 +77,27 @@ class HttpServer:
     def __init__(self, intake: Intake, listener: Listener, kind: Kind) -> None:
         limits = listener.limits
         application = app(intake, listener, kind)
-        context = None if listener.tls is None else _context(listener.tls, listener.address)
+        count = intake.tally.refuse
+        certificates = _certificates(intake, listener, kind)
         config = uvicorn.Config(
             application,
             loop="asyncio",
-            http=with_deadline(limits.header_time),
+            http=bounded(limits.header_time, limits.connections, lambda: count(kind, "connections")),
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=limits.connections,
             backlog=_BACKLOG,
             timeout_keep_alive=max(1, round(limits.idle_time)),
             timeout_graceful_shutdown=round(_GRACE_S),
             h11_max_incomplete_event_size=limits.header_bytes,
-            ssl_context_factory=None if context is None else lambda _config, _default: context,
+            ssl_context_factory=None if certificates is None else lambda _config, _default: certificates.context,
         )
         self._socket = _bind(listener)
         self.port: int = self._socket.getsockname()[1]
-        self._server = _Uvicorn(config, limits.header_time, lambda: intake.tally.refuse(kind, "connection"))
+        self._server = _Uvicorn(config, limits.header_time, certificates, lambda: count(kind, "connection"))
         self._thread = threading.Thread(target=self._run, name=f"ebbtide-{kind}", daemon=True)
         self._thread.start()
         if not self._server.is_up.wait(_START_S) or not self._server.started:
@@ -120,10 +120,17 @@ class HttpServer:
 class _Uvicorn(uvicorn.Server):
     """Says when it is up, and counts connections that broke instead of logging each."""
 
-    def __init__(self, config: uvicorn.Config, handshake_s: float, count_broken: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        handshake_s: float,
+        certificates: Certificates | None,
+        count_broken: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self.is_up = threading.Event()
         self._handshake_s = handshake_s
+        self._certificates = certificates
         self._count_broken = count_broken
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event
@@ -140,8 +147,10 @@ class _Uvicorn(uvicorn.Server):
         self.is_up.set()
 
     async def main_loop(self) -> None:
-        """As uvicorn's, but it wakes once a second, for the date, and at once when it shall end."""
+        """As uvicorn's, but it wakes once a second, for the date and certificates, and at once when it shall end."""
         while not await self.on_tick(0):
+            if self._certificates is not None:
+                self._certificates.renew()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), 1.0)
 
@@ -173,10 +182,11 @@ class GrpcServer:
         ]
         self._server = grpc.server(self._pool, handlers=[self._handler], options=options)
         try:
-            if listener.tls is None:
+            certificates = _certificates(intake, listener, "otlp_grpc")
+            if certificates is None:
                 self.port: int = self._server.add_insecure_port(listener.address)
             else:
-                self.port = self._server.add_secure_port(listener.address, _credentials(listener.tls, listener.address))
+                self.port = self._server.add_secure_port(listener.address, certificates.credentials())
         except RuntimeError as error:
             self._close()
             raise _taken(listener, error) from error
@@ -211,30 +221,7 @@ def _taken(listener: Listener, error: Exception) -> ServiceError:
     return ServiceError(f"cannot listen on {listener.address}: {error}", hint="is the port taken by another process?")
 
 
-def _context(tls: Tls, where: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-        if tls.client_ca is not None:
-            context.load_verify_locations(tls.client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as error:  # what the ssl module raises is one too
-        raise _unreadable(tls, where, error) from error
-    return context
-
-
-def _credentials(tls: Tls, where: str) -> Any:
-    _context(tls, where)  # grpc does not say what is wrong with a certificate
-    pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
-    if tls.client_ca is None:
-        return grpc.ssl_server_credentials([pair])
-    return grpc.ssl_server_credentials([pair], tls.client_ca.read_bytes(), require_client_auth=True)
-
-
-def _unreadable(tls: Tls, where: str, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"cannot use the certificate {tls.certificate}: {error}",
-        where=where,
-        hint="`certificate` and `key` are PEM files that belong together, `client_ca` a PEM file of certificates",
-    )
+def _certificates(intake: Intake, listener: Listener, kind: Kind) -> Certificates | None:
+    if listener.tls is None:
+        return None
+    return Certificates(listener.tls, listener.address, lambda: intake.tally.refuse(kind, "certificate"))

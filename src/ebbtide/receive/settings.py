@@ -80,7 +80,8 @@ class Limits(_Model):
     `body`: bytes of a request once unpacked (64 MiB, as OTLP recommends); `compressed`: bytes of a packed one.
     `header_time`, `body_time`: how long a sender may take to send them; `idle_time`: how long a connection may wait for
     its next request. `answer_time`: a request that is not on disk by then hears "try again" (collectors give up after
-    5 s). `connections`: of one HTTP listener; `workers`: requests that one gRPC listener reads and commits at once,
+    5 s). `connections`: of one HTTP listener, one
+    more is hung up on; `workers`: requests that one gRPC listener reads and commits at once,
     each of up to `body` bytes that do not count as waiting until they are read.
     `retry_after`: what a sender is told to wait when told to come again.
     """
