@@ -162,7 +162,8 @@ def measure(case: str, points: list[bytes], options: argparse.Namespace) -> None
         print(
             f"{case:>11}: {rate:>9,.0f} points/s, {len(made[0]) * requests / seconds / 2**20:.0f} MiB/s, "
             f"{requests / seconds:.0f} requests/s, answer {p50:.0f} ms (p99 {p99:.0f} ms); "
-            f"cores: {busy[0]:.2f} serving, {busy[1]:.2f} sending; RSS {resident:.0f} MiB (at most {most:.0f}); "
+            f"processor: {busy[0] / rate * 1e6:.2f} us/point serving, {busy[1] / rate * 1e6:.2f} sending, "
+            f"{busy[0]:.2f} and {busy[1]:.2f} cores; RSS {resident:.0f} MiB (at most {most:.0f}); "
             f"{int(stored):,} stored in {commits} commits, {commit_s} s",
             flush=True,
         )

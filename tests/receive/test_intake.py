@@ -256,6 +256,19 @@ def test_a_commit_is_bounded_by_points_and_bytes(make_kept, source, monkeypatch)
         assert gate.sizes == [1, 2, 2, 1]
 
 
+def test_what_waits_is_decoded_in_the_order_of_time(gate, kept, source):
+    """A collector drains its queue with ten consumers: its readings overtake each other."""
+    bodies = [counter(100, 0), *(counter(100 + at * at, at) for at in (3, 1, 5, 2, 4))]
+    receipts = [future.result(10) for future in behind(gate, kept, source, bodies)]
+    assert [one.ignored for one in receipts] == [{}] * 6
+    assert sorted(value for (value,) in stored(kept, "value") if value == value) == [1, 3, 5, 7, 9]
+
+
+def stored(kept, what: str) -> list[tuple]:
+    [(table,)] = kept.store.ask("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'samples_%'")
+    return kept.store.ask(f"SELECT {what} FROM {table}")
+
+
 def test_one_that_nobody_waits_for_is_left_out(gate, kept, source):
     first = kept.intake.submit(delta(1), "otlp_proto", source, "test")
     assert gate.entered.wait(10)

@@ -21,6 +21,7 @@ from ebbtide.decode.session import Session
 from ebbtide.decode.temporality import CounterState
 from ebbtide.errors import DecodeError, EbbtideError, ServiceError
 from ebbtide.receive.heard import Clusters
+from ebbtide.receive.order import time_of
 from ebbtide.receive.receipt import Heard, IntakeCounts, Receipt
 from ebbtide.receive.refusal import Reason, Refusal
 from ebbtide.receive.room import Room
@@ -32,16 +33,19 @@ from ebbtide.store.store import Store
 
 #: Of each source, however many there are.
 _KEY_BYTES_MIN: Final = 32 * 1024 * 1024
+#: How long a commit waits for bodies that are expected.
+_LINGER_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Body:
-    """One uncompressed request on its way to disk."""
+    """One uncompressed request on its way to disk. `order_ns`: when its points ended, as far as a glance can tell."""
 
     content: bytes
     format_name: str
     source: Source
     protocol: str
+    order_ns: int
     future: Future[Receipt]
 
 
@@ -52,7 +56,6 @@ class _Group:
     bodies: list[Body] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     points: int = 0
-    bytes: int = 0
 
 
 class Intake:
@@ -73,6 +76,7 @@ class Intake:
         self._is_open = False
         self._origin = 0
         self._clusters = Clusters()
+        self._last_size = 0
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -106,7 +110,8 @@ class Intake:
         is cancelled before its turn is left out.
         """
         self.room.take(len(content))
-        body = Body(content, format_name, source, protocol, Future())
+        order_ns = time_of(content, format_name) or self._clock()
+        body = Body(content, format_name, source, protocol, order_ns, Future())
         with self._changed:
             is_full = len(self._waiting) >= self.settings.waiting_bodies
             if self._is_open and not is_full:
@@ -132,7 +137,7 @@ class Intake:
     # -- the keeper's thread
 
     def _run(self) -> None:
-        while (body := self._next(wait=True)) is not None:
+        while (body := self._next()) is not None:
             group = self._gather(body)
             try:
                 if group.bodies:
@@ -143,24 +148,39 @@ class Intake:
             finally:
                 self._state.keep()
 
-    def _next(self, *, wait: bool) -> Body | None:
-        """The next body in line; None if there is none, or, where `wait`, when the intake was stopped."""
+    def _next(self) -> Body | None:
+        """The next body in line, None when the intake was stopped and nothing waits."""
         with self._changed:
-            while wait and not self._waiting and self._is_open:
+            while not self._waiting and self._is_open:
                 self._changed.wait()
             return self._waiting.popleft() if self._waiting else None
 
     def _gather(self, first: Body) -> _Group:
-        """Decode what waits until it is worth a commit."""
+        """Decode what waits, in the order of time, until it is worth a commit."""
         group = _Group()
         self._state.mark()
-        body: Body | None = first
-        while body is not None:
+        together = sorted(self._together(first), key=lambda body: body.order_ns)
+        for at, body in enumerate(together, start=1):
             self._decode(body, group)
-            if group.points >= self.settings.commit_points or group.bytes >= self.settings.commit:
+            if group.points >= self.settings.commit_points:
+                with self._changed:
+                    self._waiting.extendleft(reversed(together[at:]))
                 break
-            body = self._next(wait=False)
         return group
+
+    def _together(self, first: Body) -> list[Body]:
+        """The next bodies of one commit. Where several came together the last time, those to come are waited for
+        a moment: senders that were answered together come back together.
+        """
+        taken, size = [first], len(first.content)
+        with self._changed:
+            if self._last_size > 1 and self._is_open:
+                self._changed.wait_for(lambda: len(self._waiting) + 1 >= self._last_size, _LINGER_S)
+            while self._waiting and size < self.settings.commit:
+                taken.append(self._waiting.popleft())
+                size += len(taken[-1].content)
+        self._last_size = len(taken)
+        return taken
 
     def _decode(self, body: Body, group: _Group) -> None:
         if not body.future.set_running_or_notify_cancel():
@@ -172,7 +192,6 @@ class Intake:
         group.bodies.append(body)
         group.batches.append(batch)
         group.points += batch.counts.received
-        group.bytes += len(body.content)
 
     def _batch(self, body: Body) -> Batch | None:
         """What a body holds; None if it holds nothing that can be read, which its sender was told."""
