@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from concurrent.futures import CancelledError, Future, wait
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from ebbtide.receive.refusal import Reason, Refusal
 from ebbtide.receive.settings import IntakeSettings
 from ebbtide.receive.source import Source
 from ebbtide.series import DAY_NS, SECOND_NS
+from ebbtide.store import store as store_module
 from ebbtide.store.store import Store
 
 STEP_NS = 30 * SECOND_NS
@@ -168,6 +171,41 @@ def _raise(*_: object, **__: object) -> None:
     raise ServiceError("injected")
 
 
+def test_senders_side_by_side_over_a_store_that_fails_in_the_middle_of_its_transactions(kept, source, monkeypatch):
+    """Real rollbacks: a third of the transactions fail after their samples were written, whoever is in them."""
+    rng, write = random.Random(1), store_module.append.append
+
+    def failing(*arguments: object, **named: object) -> object:
+        done = write(*arguments, **named)
+        if rng.random() < 1 / 3:
+            raise duckdb.IOException("No space left on device")
+        return done
+
+    monkeypatch.setattr(store_module.append, "append", failing)
+    growths = {f"w{at}x": [random.Random(at).randrange(100) for _ in range(20)] for at in range(5)}
+
+    def send(workload: str) -> None:
+        reading = 1000
+        for tick, growth in enumerate(growths[workload]):
+            reading += growth
+            for body in (counter(reading, tick, workload), delta(growth, tick, workload + "d")):
+                while True:
+                    try:
+                        sent(kept, source, body)
+                        break
+                    except ServiceError as error:
+                        assert "No space left" in str(error)
+
+    senders = [threading.Thread(target=send, args=(workload,)) for workload in growths]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join(60)
+    assert kept.sum == sum(sum(growth) + sum(growth[1:]) for growth in growths.values())
+    assert kept.intake.counts().commit_failures > 10
+    assert kept.store.ask("SELECT count(*), count(DISTINCT series) FROM " + table_of_samples(kept)) == [(200, 10)]
+
+
 def test_a_body_on_which_the_store_chokes_costs_no_other(gate, kept, source):
     """Whatever raises, but does not say that the store is down, is looked for body by body."""
     gate.fails = [None, ValueError("choked"), None, ValueError("choked"), None]
@@ -265,8 +303,12 @@ def test_what_waits_is_decoded_in_the_order_of_time(gate, kept, source):
 
 
 def stored(kept, what: str) -> list[tuple]:
+    return kept.store.ask(f"SELECT {what} FROM {table_of_samples(kept)}")
+
+
+def table_of_samples(kept) -> str:
     [(table,)] = kept.store.ask("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'samples_%'")
-    return kept.store.ask(f"SELECT {what} FROM {table}")
+    return str(table)
 
 
 def test_one_that_nobody_waits_for_is_left_out(gate, kept, source):
