@@ -138,8 +138,9 @@ class Intake:
 
     def _run(self) -> None:
         while (body := self._next()) is not None:
-            group = self._gather(body)
+            group = _Group()
             try:
+                self._gather(body, group)
                 if group.bodies:
                     self._commit(group)
             except Exception as error:  # noqa: BLE001  the border of this thread: one commit's error must not end the keeper
@@ -155,9 +156,8 @@ class Intake:
                 self._changed.wait()
             return self._waiting.popleft() if self._waiting else None
 
-    def _gather(self, first: Body) -> _Group:
-        """Decode what waits, in the order of time, until it is worth a commit."""
-        group = _Group()
+    def _gather(self, first: Body, group: _Group) -> None:
+        """Decode what waits into `group`, in the order of time, until it is worth a commit."""
         self._state.mark()
         together = sorted(self._together(first), key=lambda body: body.order_ns)
         for at, body in enumerate(together, start=1):
@@ -166,7 +166,6 @@ class Intake:
                 with self._changed:
                     self._waiting.extendleft(reversed(together[at:]))
                 break
-        return group
 
     def _together(self, first: Body) -> list[Body]:
         """The next bodies of one commit. Where several came together the last time, those to come are waited for
