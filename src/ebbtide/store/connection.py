@@ -26,6 +26,7 @@ def connect(path: Path | None, *, memory_limit: str, threads: int, is_new_allowe
         "threads": threads,
         # Rows come back in one order, so sums of floating-point numbers are the same however they are cut into shards.
         "preserve_insertion_order": True,
+        "enable_progress_bar": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
