@@ -22,8 +22,8 @@ from ebbtide.series import Endpoint, EndpointClass, Entity, Float64, Int64
 SIMULATOR_VERSION = 1
 INTERVAL_S = 30
 PER_MINUTE, PER_HOUR, PER_DAY = 2, 120, 2880
-#: Monday, 5 January 2026, 00:00 UTC.
-START_S = 1_767_571_200
+#: Monday, 19 January 2026, 00:00 UTC: two weeks from it end with a month's last day and a Sunday.
+START_S = 1_768_780_800
 NEVER = 2**40
 
 T = TypeVar("T")
