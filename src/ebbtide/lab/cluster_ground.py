@@ -42,7 +42,7 @@ class Ground:
     @property
     def end_ns(self) -> int:
         """The end of what is known."""
-        return self.start_ns + self.sent.shape[1] * MINUTE_NS
+        return self.start_ns + int(self.sent.shape[1]) * MINUTE_NS
 
     @property
     def bytes_metric(self) -> str:
@@ -81,7 +81,8 @@ def ground_of_store(store: Store, until_ns: int | None = None, most: int = 2000)
     grouping = Grouping(np.arange(len(entities), dtype=np.int32), np.arange(len(entities)), entities)
     metric = next(name for name in _BYTES if name in metrics)
     days = [
-        store.minutes.of(grouping, (metric,), at, min(at + DAY_NS, last)).sent[:, 0] for at in range(first, last, DAY_NS)
+        store.minutes.of(grouping, (metric,), at, min(at + DAY_NS, last)).sent[:, 0]
+        for at in range(first, last, DAY_NS)
     ]
     intervals = store.reading.intervals_s(last)
     interval_s = int(np.median(list(intervals.values()))) if intervals else 60

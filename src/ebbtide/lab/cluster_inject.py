@@ -119,7 +119,9 @@ def _assign(
     active = _shuffled(ground.active(plot.from_ns), draws)
     silent = _shuffled(ground.silent(plot.from_ns), draws)
     active = active[: math.ceil(share * len(active))]
-    pairs = [(entity, loud[(at + number * len(active)) % len(loud)]) for at, entity in enumerate(active)] if loud else []
+    pairs = (
+        [(entity, loud[(at + number * len(active)) % len(loud)]) for at, entity in enumerate(active)] if loud else []
+    )
     pairs += [(entity, quiet[(at + number * len(silent)) % len(quiet)]) for at, entity in enumerate(silent) if quiet]
     return _shuffled(pairs, draws)
 
@@ -133,9 +135,7 @@ def _shuffled(items: Iterable[T], draws: Draws) -> list[T]:
     return out
 
 
-def _start(
-    ground: Ground, entity: Entity, attack: Attack, plot: Plot, draws: Draws, stratum: tuple[int, int]
-) -> int:
+def _start(ground: Ground, entity: Entity, attack: Attack, plot: Plot, draws: Draws, stratum: tuple[int, int]) -> int:
     """A start in this event's own part of the plot at which the source was heard, on the source's grid."""
     at, of = stratum
     step = ground.interval_s * SECOND_NS

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ebbtide.errors import UsageError
 from ebbtide.lab import simulate_benign as benign
@@ -20,7 +21,7 @@ from ebbtide.lab.simulate_plan import INTERVAL_S, PER_DAY, PER_HOUR, Draft, Draw
 from ebbtide.lab.simulate_series import Labeller
 from ebbtide.lab.simulate_topology import MB
 from ebbtide.lab.simulate_traffic import Simulation
-from ebbtide.series import MINUTE_NS, SECOND_NS, Batch, Int64, Series
+from ebbtide.series import MINUTE_NS, SECOND_NS, Batch, Float64, Int32, Int64, Series
 
 Batches = Iterator[Batch]
 _TEN_NS = 10 * SECOND_NS
@@ -77,10 +78,26 @@ def _each(change: Callable[[Draft, Draws, int, int], None]) -> Callable[[Draft, 
     return apply_all
 
 
-def _factor(draft: Draft, at: int, last: int, factor: float) -> None:
-    """All traffic of the cluster times a factor, both directions alike."""
+def _surging(draft: Draft, draws: Draws, at: int) -> None:
+    """Five times the traffic for three days, both directions alike."""
+    del draws
     edges = tuple(range(len(draft.edges)))
-    draft.effects.append(Effect(edges, at, last, factor, factor, factor))
+    draft.effects.append(Effect(edges, at, at + 3 * PER_DAY, 5.0, 5.0, 5.0))
+
+
+def _backup(shift_h: int, factor: float) -> Callable[[Draft, Draws, int], None]:
+    """Every nightly backup later, or larger."""
+
+    def change(draft: Draft, draws: Draws, at: int) -> None:
+        del draws
+        benign.backup_changed(draft, _backups(draft), at, shift_h, factor)
+
+    return change
+
+
+def _saving(draft: Draft, draws: Draws, at: int) -> None:
+    del draws
+    benign.clocks_changed(draft, at)
 
 
 def _backups(draft: Draft) -> list[int]:
@@ -118,7 +135,7 @@ def _duplicated(batches: Batches, at_ns: int) -> Batches:
 
 
 def _silent(minutes: int, *, is_caught_up: bool) -> Callable[[Batches, int], Batches]:
-    """No samples for a while from the instant on; afterwards, perhaps, one sample per series with all that was missed."""
+    """No samples for a while from the instant on; afterwards, perhaps, one sample per series with all of that."""
 
     def deliver(batches: Batches, at_ns: int) -> Batches:
         until_ns = at_ns + minutes * MINUTE_NS
@@ -186,11 +203,11 @@ def _restarted(batches: Batches, at_ns: int) -> Batches:
         yield _rows(batch, ~((batch.end_ns > at_ns) & (batch.end_ns <= at_ns + 2 * INTERVAL_S * SECOND_NS)))
 
 
-def _rows(batch: Batch, keep: np.ndarray) -> Batch:  # type: ignore[type-arg]
+def _rows(batch: Batch, keep: NDArray[np.bool_]) -> Batch:
     return _columns(batch, batch.ref[keep], batch.start_ns[keep], batch.end_ns[keep], batch.value[keep])
 
 
-def _columns(batch: Batch, ref: np.ndarray, start_ns: Int64, end_ns: Int64, value: np.ndarray) -> Batch:  # type: ignore[type-arg]
+def _columns(batch: Batch, ref: Int32, start_ns: Int64, end_ns: Int64, value: Float64) -> Batch:
     return Batch(batch.series, ref.astype(np.int32), start_ns, end_ns, value, np.full(len(ref), np.nan))
 
 
@@ -206,13 +223,13 @@ NEGATIVES: tuple[Negative, ...] = (
     Negative("clock 5 min slow", True, deliver=_skewed(-5)),
     Negative("interval 30 s to 10 s", True, deliver=_finer),
     Negative("scale-out x2 to x10", change=_each(benign.scale_out)),
-    Negative("x5 for three days, inbound alike", change=lambda d, r, at: _factor(d, at, at + 3 * PER_DAY, 5.0)),
-    Negative("backups 3 h later", change=lambda d, r, at: benign.backup_changed(d, _backups(d), at, 3, 1.0)),
-    Negative("backups doubled", change=lambda d, r, at: benign.backup_changed(d, _backups(d), at, 0, 2.0)),
+    Negative("x5 for three days, inbound alike", change=_surging),
+    Negative("backups 3 h later", change=_backup(3, 1.0)),
+    Negative("backups doubled", change=_backup(0, 2.0)),
     Negative("growth 3 % a day", change=_growing),
     Negative("cron added, 300 MB a night", change=_crons),
     Negative("new workload", change=_workloads),
-    Negative("daylight saving", change=lambda d, r, at: benign.clocks_changed(d, at)),
+    Negative("daylight saving", change=_saving),
     Negative("retry storm", change=_each(benign.retry_storm)),
     Negative("bytes told in bits", deliver=_rescaled),
 )

@@ -21,8 +21,9 @@ def joined(parts: Iterable[Points]) -> Points:
     for part in parts:
         refs.append(part.ref + len(labels))
         labels += part.labels
-    ref, interval, value = np.concatenate(refs), *(
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("interval", "value")
+    ref, interval, value = (
+        np.concatenate(refs),
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("interval", "value")),
     )
     order = np.argsort(interval, kind="stable")
     return Points(tuple(labels), ref[order], interval[order], value[order])

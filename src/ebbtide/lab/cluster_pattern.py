@@ -59,9 +59,7 @@ class Added:
 Targets = tuple[tuple[Endpoint, ...], tuple[Entity | None, ...]]
 
 
-def added_by(
-    attack: Attack, history: Float64, start_ns: int, interval_s: int, draws: Draws, targets: Targets
-) -> Added:
+def added_by(attack: Attack, history: Float64, start_ns: int, interval_s: int, draws: Draws, targets: Targets) -> Added:
     """The samples of one attack. `history` (minutes,) ends at the start; NaN where not known."""
     steps = max(attack.duration_s // interval_s, 1)
     volume = _volume(attack, history, interval_s, steps, draws)
@@ -122,7 +120,8 @@ def _profile(history: Float64, interval_s: int, steps: int) -> Float64:
     own = np.nan_to_num(history[-back:]) if len(history) else np.zeros(1)
     own = np.resize(own, minutes)
     at = np.minimum(np.arange(steps) * interval_s // 60, minutes - 1)
-    return own[at] * (interval_s / 60)
+    profile: Float64 = own[at] * (interval_s / 60)
+    return profile
 
 
 def _beats(steps: int, interval_s: int, every_s: float, size: float, jitter: float, draws: Draws) -> Float64:
@@ -145,9 +144,7 @@ def _sockets(attack: Attack, volume: Float64, interval_s: int) -> Float64:
     return begins.astype(np.float64)
 
 
-def _shared(
-    attack: Attack, volume: Float64, sockets: Float64, places: int
-) -> tuple[Int64, Int64, Float64, Float64]:
+def _shared(attack: Attack, volume: Float64, sockets: Float64, places: int) -> tuple[Int64, Int64, Float64, Float64]:
     """Place, step, bytes and sockets of each row: evenly among destinations, a scan going round."""
     steps = np.arange(len(volume))
     if not attack.sockets_per_s:
@@ -161,9 +158,7 @@ def _shared(
     return place, step, volume[step] / sockets[step] * opened, opened
 
 
-def _with_zeros(
-    place: Int64, step: Int64, sent: Float64, opened: Float64
-) -> tuple[Int64, Int64, Float64, Float64]:
+def _with_zeros(place: Int64, step: Int64, sent: Float64, opened: Float64) -> tuple[Int64, Int64, Float64, Float64]:
     """The rows, and one of zeros wherever a place falls silent; by step, then place."""
     wide = int(step.max(initial=0)) + 2
     here, following = place * wide + step, place * wide + step + 1

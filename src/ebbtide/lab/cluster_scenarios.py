@@ -178,7 +178,8 @@ def grid() -> tuple[Attack, ...]:
 
 def choose(words: Iterable[str]) -> tuple[Attack, ...]:
     """The scenarios named by `core`, `all`, or ids such as X3 (the core ones of that id). Raises UsageError."""
-    everything, chosen = grid(), []
+    everything = grid()
+    chosen: list[Attack] = []
     for word in words:
         if word == "all":
             chosen += everything

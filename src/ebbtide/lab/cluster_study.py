@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ebbtide.detect.detection import Detection
+from ebbtide.detect.detection import Detection, Key
 from ebbtide.engine import Evaluation
 from ebbtide.errors import NoDataError, UsageError
 from ebbtide.finding.finding import Finding
@@ -32,6 +32,8 @@ from ebbtide.store.store import Store
 Replay = Callable[[Store, Detection, int, int, int], Iterator[Evaluation]]
 #: How far above its line a finding is, in the detection's own unit.
 Score = Callable[[Finding], float]
+HIGHEST = 1e9
+_KEYS: tuple[Key, ...] = ("cluster", "namespace", "workload", "process")
 #: Told after each step: what is done, in words.
 Notify = Callable[[str], None]
 
@@ -83,11 +85,12 @@ class Measured:
     """Everything that was told: of the twin (calibration included), of each injection, of each benign change.
 
     `exposure` is the judged span's, `calibration` that of the time before. `scored` and `unscored` count what was
-    looked at in the twin, by detection.
+    looked at in the twin, by detection. `keys` are the columns by which all detections tell entities apart.
     """
 
     span: Span
     detections: tuple[str, ...]
+    keys: tuple[Key, ...]
     exposure: Exposure
     calibration: Exposure
     twin: list[Told] = field(default_factory=list)
@@ -98,9 +101,9 @@ class Measured:
 
 
 def score_of(finding: Finding) -> float:
-    """The largest value over its line among a finding's metrics; infinite over a line of 0."""
-    ratios = [one.value / one.line if one.line > 0 else np.inf for one in finding.evidence.metrics]
-    return float(max(ratios, default=0.0))
+    """The largest value over its line among a finding's metrics, at most HIGHEST (a line may be 0)."""
+    ratios = [one.value / one.line if one.line > 0 else HIGHEST for one in finding.evidence.metrics]
+    return float(min(max(ratios, default=0.0), HIGHEST))
 
 
 def default_span(store: Store) -> Span:
@@ -149,7 +152,8 @@ class Study:
             raise UsageError("the judged span is empty", hint="give --from and --to within what is stored")
         ids = tuple(one.id for one in self._settings.detections)
         judged = exposure_of(store, span.from_ns, span.to_ns)
-        measured = Measured(span, ids, judged, exposure_of(store, span.calibrate_ns, span.from_ns))
+        keys = tuple(key for key in _KEYS if all(key in one.by for one in self._settings.detections))
+        measured = Measured(span, ids, keys, judged, exposure_of(store, span.calibrate_ns, span.from_ns))
         measured.twin = list(self._told(store, span.calibrate_ns, span.to_ns, measured.scored))
         self._notify(f"unmodified: {len(measured.twin)} rows over {judged.entity_days:,.0f} entity-days")
         return measured
@@ -212,8 +216,8 @@ def exposure_of(store: Store, from_ns: int, to_ns: int) -> Exposure:
     grouping = Grouping(np.array(firsts, np.int32), np.arange(len(firsts)), labels)
     days = 0.0
     for at in range(from_ns, to_ns, DAY_NS):
-        minutes = store.minutes.of(grouping, store.identity.metrics[:1] and (store.identity.metrics[0],), at,
-                                   min(at + DAY_NS, to_ns)).sent  # fmt: skip
+        metrics = (store.identity.metrics[0],)
+        minutes = store.minutes.of(grouping, metrics, at, min(at + DAY_NS, to_ns)).sent
         heard = np.isfinite(minutes[:, 0]).sum(axis=1) / 1440
         days += float(sum(share * len(clusters[one.cluster]) for share, one in zip(heard, labels, strict=True)))
     return Exposure(from_ns, to_ns, len(senders), days)

@@ -110,9 +110,10 @@ def injected_batches(injections: Sequence[Injection], metrics: frozenset[str]) -
 def metric_names(metrics: frozenset[str], is_udp: bool) -> tuple[str | None, str | None, str | None]:
     """What bytes, packets and new sockets are called in a store with these metrics; None where it has no such."""
     kind = "udp" if is_udp else "tcp"
-    names: list[str | None] = []
-    for what in ("bytes", "packets"):
-        names.append(next((name for name in (f"{kind}.{what}", f"net.{what}") if name in metrics), None))
+    names = [
+        next((name for name in (f"{kind}.{what}", f"net.{what}") if name in metrics), None)
+        for what in ("bytes", "packets")
+    ]
     sockets = "tcp.new_sockets" if not is_udp and "tcp.new_sockets" in metrics else None
     return names[0], names[1], sockets
 

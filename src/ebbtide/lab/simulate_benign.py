@@ -118,9 +118,10 @@ def restart(draft: Draft, draws: Draws, party: int, first: int) -> None:
 
 def scale_out(draft: Draft, draws: Draws, party: int, first: int) -> None:
     """Two to ten times the replicas for some hours or days, because demand grew alike in both directions."""
-    factor, last = float(draws.integer(2, 11)), first + draws.integer(3, 72) * PER_HOUR
-    draft.effects.append(Effect(draft.edges_of(party), first, last, factor, factor, factor))
-    _note(draft, "scale-out", party, first, last, f"x{factor:g}")
+    replicas, last = draws.integer(2, 11), first + draws.integer(3, 72) * PER_HOUR
+    factor = float(replicas)
+    draft.effects.append(Effect(draft.edges_of(party), first, last, factor, factor, factor, replicas=replicas))
+    _note(draft, "scale-out", party, first, last, f"x{replicas}")
 
 
 def surge(draft: Draft, draws: Draws, party: int, first: int) -> None:

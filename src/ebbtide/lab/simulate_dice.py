@@ -33,7 +33,8 @@ PARETO_ALPHA, PARETO_CAP = 1.3, 60.0
 
 def keys_of(seed: int, *path: int, count: int) -> UInt64:
     """`count` keys for the place `path` under a seed, uint64; longer requests begin with the shorter ones' keys."""
-    return np.random.SeedSequence(seed, spawn_key=path).generate_state(count, np.uint64)
+    keys = np.random.SeedSequence(seed, spawn_key=path).generate_state(count, np.uint64)
+    return keys.astype(np.uint64, copy=False)
 
 
 def roll(keys: UInt64, places: Int64) -> UInt64:
@@ -68,8 +69,9 @@ def piece(bits: UInt64, number: int) -> Int64:
 
 
 def lognormal(spread: Int64, index: Int64) -> Float64:
-    """Factors of mean 1: the quantile (index + 1/2) / 65536 of the lognormal with `SIGMAS[spread]`; shapes broadcast."""
-    return _lognormal_table()[(spread << 16) | index]
+    """Factors of mean 1: quantile (index + 1/2) / 65536 of the lognormal with `SIGMAS[spread]`; shapes broadcast."""
+    factors: Float64 = _lognormal_table()[(spread << 16) | index]
+    return factors
 
 
 def pareto(index: Int64) -> Float64:

@@ -89,7 +89,7 @@ class Protobuf:
     def body(self, points: list[tuple[Label, int]], end_ns: int) -> bytes:
         """One request."""
         times = struct.pack("<BqBq", 0x11, end_ns - INTERVAL_S * SECOND_NS, 0x19, end_ns) + b"\x31"
-        metrics = []
+        metrics: list[bytes] = []
         for label, value in points:
             before, after = self._parts.get(label) or self._remember(label)
             metrics += (before, times, value.to_bytes(8, "little", signed=True), after)

@@ -1,7 +1,7 @@
 """What is simulated: who there is, who talks to whom and how, and what happens meanwhile.
 
-A plan is drawn once from the parameters (`simulate_topology`, `simulate_benign`); `simulate_traffic` then makes any hour
-of it. Times are intervals: number k covers [30 k, 30 k + 30) Unix seconds. Without the plan as data, the same traffic
+A plan is drawn once from the parameters (`simulate_topology`, `simulate_benign`); `simulate_traffic` then makes any
+hour of it. Times are intervals: number k covers [30 k, 30 k + 30) Unix seconds. Without the plan as data, the same traffic
 could not be written as OTLP, as arrays, and with attacks in it.
 """
 
@@ -143,7 +143,8 @@ class Edge:
 class Effect:
     """What an event does to edges over [first, last), in intervals since 1970: factors, or silence.
 
-    `growth` multiplies by (1 + growth) once a day since `first`; `shift_h` moves demand and schedules by some hours.
+    `growth` multiplies by (1 + growth) once a day since `first`; `shift_h` moves demand and schedules by some hours;
+    `replicas` times as many pods share the traffic.
     """
 
     edges: tuple[int, ...]
@@ -154,6 +155,7 @@ class Effect:
     sockets: float = 1.0
     growth: float = 0.0
     shift_h: int = 0
+    replicas: int = 1
     is_silent: bool = False
 
 

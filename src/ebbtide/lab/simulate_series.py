@@ -20,7 +20,7 @@ from ebbtide.lab.simulate_traffic import Flows, Simulation
 from ebbtide.series import SECOND_NS, Int64
 
 VIEWS = ("az_az", "id_id", "az_id", "id_az")
-#: Pods of a workload in the views that tell them apart.
+#: Pods of a workload in the views that tell them apart; as many times as many when it is scaled out.
 PODS = 2
 UNITS = {"tcp.bytes": "By", "tcp.packets": "1", "tcp.new_sockets": "1", "udp.bytes": "By", "udp.packets": "1"}
 _TCP = ("tcp.bytes", "tcp.packets", "tcp.new_sockets")
@@ -78,14 +78,15 @@ class Labeller:
     def points(self, flows: Flows) -> Points:
         """The points of some flows, by interval, then edge, direction and metric."""
         pairs, at = np.unique(flows.edge << 20 | flows.epoch, return_inverse=True)
-        slots = {is_udp: self._slots(_UDP if is_udp else _TCP) for is_udp in (False, True)}
+        pods = PODS * int(flows.replicas.max(initial=1))
+        slots = {is_udp: self._slots(_UDP if is_udp else _TCP, pods) for is_udp in (False, True)}
         width = max(map(len, slots.values()))
         udp = self._is_udp[flows.edge]
         parts = [
             (rows, number, self._values(flows, rows, slot))
             for is_udp, of_kind in slots.items()
-            for rows in (np.flatnonzero(udp == is_udp),)
             for number, slot in enumerate(of_kind)
+            for rows in (np.flatnonzero((udp == is_udp) & (slot.part < self._parts(flows, slot))),)
         ]
         rows = np.concatenate([one[0] for one in parts])
         numbers = np.concatenate([np.full(len(one[0]), one[1]) for one in parts])
@@ -96,14 +97,19 @@ class Labeller:
         labels = tuple(self._label(int(pairs[one // width]), slots, int(one % width)) for one in used.tolist())
         return Points(labels, ref, flows.interval[rows], values)
 
-    def _slots(self, metrics: tuple[str, ...]) -> list[Slot]:
+    def _slots(self, metrics: tuple[str, ...], pods: int) -> list[Slot]:
         return [
             Slot(metric, is_down, view, part)
             for view in self._views
-            for part in range(self._plan.parameters.zones if view == VIEWS[0] else PODS)
+            for part in range(self._plan.parameters.zones if view == VIEWS[0] else pods)
             for is_down in (False, True)
             for metric in metrics
         ]
+
+    def _parts(self, flows: Flows, slot: Slot) -> Int64:
+        """Into how many series of its kind each flow is split."""
+        zones = self._plan.parameters.zones
+        return np.full(len(flows), zones) if slot.view == VIEWS[0] else PODS * flows.replicas
 
     def _values(self, flows: Flows, rows: Int64, slot: Slot) -> Int64:
         if slot.metric.endswith(".bytes"):
@@ -112,7 +118,7 @@ class Labeller:
             whole = flows.down_packets[rows] if slot.is_down else flows.up_packets[rows]
         else:
             whole = np.where(self._sockets_down[flows.edge[rows]] == slot.is_down, flows.sockets[rows], 0)
-        parts = self._plan.parameters.zones if slot.view == VIEWS[0] else PODS
+        parts = self._parts(flows, slot)[rows]
         return whole // parts + (slot.part < whole % parts)
 
     def _label(self, pair: int, slots: dict[bool, list[Slot]], number: int) -> Label:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ebbtide.lab.simulate_dice import UInt64, lognormal, pareto, piece, reroll, roll
-from ebbtide.lab.simulate_plan import INTERVAL_S, PER_DAY, PER_HOUR, EdgeColumns, Plan, Shape
+from ebbtide.lab.simulate_plan import PER_DAY, PER_HOUR, EdgeColumns, Effect, Plan, Shape
 from ebbtide.series import Float64, Int64
 
 Bool = NDArray[np.bool_]
@@ -33,7 +33,8 @@ class Flows:
     """What flowed, one row per edge and interval in which something did, (rows,) int64, by interval, then edge.
 
     `up` and `down` are bytes from client to server and back, with their packets; `sockets` new connections. All zero:
-    the one report after an edge fell silent. `epoch` counts the rollouts of either end before.
+    the one report after an edge fell silent. `epoch` counts the rollouts of either end before, `replicas` is how many
+    times its usual pods share an edge's traffic.
     """
 
     edge: Int64
@@ -44,6 +45,7 @@ class Flows:
     down_packets: Int64
     sockets: Int64
     epoch: Int64
+    replicas: Int64
 
     def __len__(self) -> int:
         return len(self.edge)
@@ -62,6 +64,7 @@ class Simulation:
         self.epochs = Epochs(plan)
         self._first_alike = _first_alike(plan)
         self._effects = np.array([(one.first, one.last) for one in plan.effects], np.int64).reshape(-1, 2)
+        self._effect_edges = [np.array(one.edges, np.int64) for one in plan.effects]
 
     def hours(self) -> Iterator[Flows]:
         """The whole simulation, hour by hour."""
@@ -80,9 +83,10 @@ class Simulation:
             return Flows(*(np.empty(0, np.int64) for _ in Flows.__dataclass_fields__))
         return merged(_Grid(self, chosen, intervals).flows(), self._first_alike)
 
-    def overlapping(self, first: int, last: int) -> Int64:
-        """The effects at work in [first, last)."""
-        return np.flatnonzero((self._effects[:, 0] < last) & (self._effects[:, 1] > first))
+    def overlapping(self, first: int, last: int) -> Iterator[tuple[Effect, Int64]]:
+        """The effects at work in [first, last), and their edges."""
+        for number in np.flatnonzero((self._effects[:, 0] < last) & (self._effects[:, 1] > first)).tolist():
+            yield self.plan.effects[number], self._effect_edges[number]
 
 
 def _first_alike(plan: Plan) -> Int64:
@@ -93,17 +97,18 @@ def _first_alike(plan: Plan) -> Int64:
 
 
 def merged(flows: Flows, alike: Int64) -> Flows:
-    """Flows with edges renamed by `alike` (edges,), rows of one edge, epoch and interval added up; by interval, edge."""
+    """Flows with edges renamed by `alike` (edges,); rows of one edge, epoch and interval added up, by interval."""
     edge = alike[flows.edge]
     order = np.lexsort((flows.epoch, edge, flows.interval))
     ids = np.stack([flows.interval[order], edge[order], flows.epoch[order]])
-    starts = np.flatnonzero(np.append(True, (np.diff(ids) != 0).any(axis=0)))
-    sums = (
-        np.add.reduceat(getattr(flows, name)[order], starts) if len(order) else np.empty(0, np.int64)
-        for name in ("up", "down", "up_packets", "down_packets", "sockets")
+    starts = np.flatnonzero(np.append(True, (np.diff(ids) != 0).any(axis=0)))[: len(order)]
+    names = ("up", "down", "up_packets", "down_packets", "sockets")
+    up, down, up_packets, down_packets, sockets = (
+        np.add.reduceat(getattr(flows, name)[order], starts) if len(order) else flows.up for name in names
     )
-    interval, edge, epoch = ids[:, starts] if len(order) else ids
-    return Flows(edge, interval, *sums, epoch)
+    interval, edge, epoch = ids[:, starts]
+    replicas = flows.replicas[order][starts]
+    return Flows(edge, interval, up, down, up_packets, down_packets, sockets, epoch, replicas)
 
 
 class Epochs:
@@ -167,7 +172,8 @@ class _Grid:
         sockets = np.where(alive, sockets[at], 0)
         # The zero after the last active interval belongs to the labels of that interval.
         epoch = self._simulation.epochs.at(edges[row], intervals[column + 1] - ~alive)
-        return Flows(edges[row], intervals[column + 1], up, down, up_packets, down_packets, sockets, epoch)
+        replicas = self._factors.replicas[at]
+        return Flows(edges[row], intervals[column + 1], up, down, up_packets, down_packets, sockets, epoch, replicas)
 
     def _in_gap(self) -> Bool:
         inside = np.zeros(len(self._intervals), bool)
@@ -234,7 +240,8 @@ class _Grid:
         hour = (hours + 72) - self._factors.shift_h
         table, kind = _shapes(), self._whole["shape"]
         here, there = table[kind, hour % _WEEK_H], table[kind, (hour + 1) % _WEEK_H]
-        return here + (there - here) * within
+        demand: Float64 = here + (there - here) * within
+        return demand
 
     def _group_demand(self) -> Float64:
         """The group's own day, hour and five minutes, as one factor."""
@@ -254,11 +261,15 @@ class _Grid:
 
     def _effect_factors(self) -> _Factors:
         shape = (len(self._edges), len(self._intervals))
-        factors = _Factors(*(np.ones(shape) for _ in range(3)), np.zeros(shape, bool), np.zeros(shape, np.int64))
+        up, down, sockets = (np.ones(shape) for _ in range(3))
+        shift_h, replicas = np.zeros(shape, np.int64), np.ones(shape, np.int64)
+        factors = _Factors(up, down, sockets, np.zeros(shape, bool), shift_h, replicas)
         intervals = self._intervals
-        for number in self._simulation.overlapping(int(intervals[0]), int(intervals[-1]) + 1).tolist():
-            effect = self._simulation.plan.effects[number]
-            rows = np.flatnonzero(np.isin(self._edges, effect.edges))
+        row_of = np.full(len(self._simulation.plan.edges), -1)
+        row_of[self._edges] = np.arange(len(self._edges))
+        for effect, edges in self._simulation.overlapping(int(intervals[0]), int(intervals[-1]) + 1):
+            rows = row_of[edges]
+            rows = rows[rows >= 0]
             columns = np.flatnonzero((intervals >= effect.first) & (intervals < effect.last))
             at = np.ix_(rows, columns)
             grown = np.ones(len(columns))
@@ -270,6 +281,7 @@ class _Grid:
             factors.sockets[at] *= effect.sockets
             factors.silent[at] |= effect.is_silent
             factors.shift_h[at] += effect.shift_h
+            factors.replicas[at] *= effect.replicas
         return factors
 
 
@@ -282,6 +294,7 @@ class _Factors:
     sockets: Float64
     silent: Bool
     shift_h: Int64
+    replicas: Int64
 
 
 def _is_month_end(days: Int64) -> Bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
-import json
 import time
 import urllib.error
 import urllib.request
@@ -32,23 +31,30 @@ from ebbtide.store.store import Store
 
 #: Bodies end with a line in JSON, and are preceded by their size in protobuf, as the collector's file exporter does.
 _SIZE_BYTES = 4
+#: Edges of which an hour is made at once; more are made in shorter pieces.
+_EDGES_AN_HOUR = 4000
 _RETRIES, _FIRST_WAIT_S = 6, 0.5
 _TRY_AGAIN = (429, 502, 503, 504)
 
 
-def hours_of_points(
+def pieces(plan: Plan, between: tuple[int, int] | None = None) -> list[tuple[int, int]]:
+    """Intervals [first, last) one after the other: hours, or less where an hour of all edges would be much memory."""
+    first, last = between if between is not None else (plan.parameters.first, plan.parameters.last)
+    step = max(2, min(PER_HOUR, PER_HOUR * _EDGES_AN_HOUR // max(len(plan.edges), 1)))
+    return [(at, min(at + step, last)) for at in range(first, last, step)]
+
+
+def stream(
     simulation: Simulation,
     views: tuple[str, ...] = VIEWS[:1],
     injections: Sequence[Injection] = (),
     between: tuple[int, int] | None = None,
 ) -> Iterator[Points]:
-    """Every hour's points, injected ones among them; of the intervals `between` [first, last), None: all."""
+    """Every piece's points, injected ones among them; of the intervals `between` [first, last), None: all."""
     plan = simulation.plan
     labeller = Labeller(simulation, views)
     planted = [injected_points(plan, one) for one in injections]
-    begin, end = between if between is not None else (plan.parameters.first, plan.parameters.last)
-    for first in range(begin, end, PER_HOUR):
-        last = min(first + PER_HOUR, end)
+    for first, last in pieces(plan, between):
         parts = [labeller.points(simulation.flows(first, last)), *(within(one, first, last) for one in planted)]
         yield joined(part for part in parts if len(part)) if any(map(len, parts)) else parts[0]
 
@@ -78,7 +84,9 @@ def event_object(event: Event) -> dict[str, object]:
     return dataclasses.asdict(event) | {"entity": str(event.entity), "sender": str(event.sender)}
 
 
-def write_file(hours: Iterator[Points], path: Path, cluster: str = "", advance: Callable[[], None] = lambda: None) -> int:
+def write_file(
+    points: Iterator[Points], path: Path, cluster: str = "", advance: Callable[[], None] = lambda: None
+) -> int:
     """Write OTLP bodies to a file that `ebbtide import` reads; how many points.
 
     The name decides: `.jsonl` or `.json` is JSON lines, `.binpb` or `.pb` protobuf with sizes, `.zst` after it packs.
@@ -89,14 +97,14 @@ def write_file(hours: Iterator[Points], path: Path, cluster: str = "", advance: 
         raise UsageError(f"what is {path.name}?", hint="end it in .jsonl or .binpb, and .zst to compress")
     is_json = name.endswith((".jsonl", ".json"))
     encoder: Encoder = JsonLines(cluster) if is_json else Protobuf(cluster)
-    points = 0
+    written = 0
     with _opened(path) as file:
-        for hour in hours:
-            points += len(hour)
-            for body in bodies(hour, encoder):
+        for piece in points:
+            written += len(piece)
+            for body in bodies(piece, encoder):
                 file.write(body + b"\n" if is_json else len(body).to_bytes(_SIZE_BYTES, "big") + body)
             advance()
-    return points
+    return written
 
 
 @contextlib.contextmanager
@@ -109,7 +117,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, packed)
 
 
-def send(hours: Iterator[Points], url: str, cluster: str = "", advance: Callable[[], None] = lambda: None) -> int:
+def send(points: Iterator[Points], url: str, cluster: str = "", advance: Callable[[], None] = lambda: None) -> int:
     """POST every body to an OTLP/HTTP receiver (`url` without /v1/metrics); how many points.
 
     A receiver that is busy or away is asked again, at growing intervals. Raises ServiceError when it stays away or
@@ -117,13 +125,13 @@ def send(hours: Iterator[Points], url: str, cluster: str = "", advance: Callable
     """
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"{url!r} is no receiver", hint="such as http://127.0.0.1:4318")
-    encoder, points = Protobuf(cluster), 0
-    for hour in hours:
-        points += len(hour)
-        for body in bodies(hour, encoder):
+    encoder, sent = Protobuf(cluster), 0
+    for piece in points:
+        sent += len(piece)
+        for body in bodies(piece, encoder):
             _post(url.rstrip("/") + "/v1/metrics", body, encoder.content_type)
         advance()
-    return points
+    return sent
 
 
 def _post(url: str, body: bytes, content_type: str) -> None:
@@ -158,9 +166,9 @@ def fill(
     batcher = Batcher(plan.parameters.cluster)
     origin = store.begin("simulate", f"version {SIMULATOR_VERSION}, seed {plan.parameters.seed}")
     stored = 0
-    for hour in hours_of_points(simulation, between=between):
-        if len(hour):
-            stored += store.append(batcher.batch(hour), origin).stored
+    for piece in stream(simulation, between=between):
+        if len(piece):
+            stored += store.append(batcher.batch(piece), origin).stored
         advance()
     store.roll_up()
     return stored
