@@ -77,7 +77,7 @@ def ground_of_store(store: Store, until_ns: int | None = None, most: int = 2000)
         raise NoDataError(f"{store.path} holds no bytes", hint="begin with: ebbtide import PATHS")
     entities = tuple(store.identity.entities[:most])
     first = span[0] // DAY_NS * DAY_NS
-    last = until_ns if until_ns is not None else (span[1] // MINUTE_NS + 1) * MINUTE_NS
+    last = until_ns if until_ns is not None else -(-span[1] // MINUTE_NS) * MINUTE_NS
     grouping = Grouping(np.arange(len(entities), dtype=np.int32), np.arange(len(entities)), entities)
     metric = next(name for name in _BYTES if name in metrics)
     days = [

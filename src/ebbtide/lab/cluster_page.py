@@ -36,8 +36,8 @@ nothing is told of that entity there without it. False findings are those of the
 up to 6 h, per 1000 entity-days. Brackets: 95 % by entity.</p>
 <table><caption>As shipped</caption><tr><th>detection</th><th>false / 1000 entity-days</th><th>paired recall</th>
 <th>raw</th><th>delay median, p90</th><th>lost before told, median</th><th>in noisiest tenth</th>
-<th>in crowded hours</th></tr>{% for one in figures %}<tr><td>{{ one.detection }}</td><td>{{ one.false|interval(1) }}</td>
-<td>{{ one.paired|interval(2) }}</td><td>{{ one.raw|interval(2) }}</td>
+<th>in crowded hours</th></tr>{% for one in figures %}<tr><td>{{ one.detection }}</td>
+<td>{{ one.false|interval(1) }}</td><td>{{ one.paired|interval(2) }}</td><td>{{ one.raw|interval(2) }}</td>
 <td>{{ one.delays.median_s|minutes }}, {{ one.delays.p90_s|minutes }}</td><td>{{ one.delays.median_lost|mb }}</td>
 <td>{{ one.shares.noisiest_tenth|number(2) }}</td><td>{{ one.shares.crowded_hours|number(2) }}</td></tr>{% endfor %}
 </table>{% for one in figures %}<h2>{{ one.detection }}</h2>
@@ -56,7 +56,7 @@ up to 6 h, per 1000 entity-days. Brackets: 95 % by entity.</p>
 <td>{{ row.events }}</td><td>{{ (row.paired / row.events)|number(2) }}</td></tr>{% endfor %}</table>{% endif %}
 {% if one.negatives %}<table><caption>Benign changes, findings / 1000 entity-days</caption><tr><th>change</th>
 <th>with it</th><th>without</th><th>new findings</th></tr>{% for row in one.negatives %}<tr>
-<td>{{ row.name }}{{ " (must be 0)" if row.is_strict }}</td><td>{{ row.changed|number(1) }}</td>
+<td>{{ row.name }}{% if row.is_strict %} (must be 0){% endif %}</td><td>{{ row.changed|number(1) }}</td>
 <td>{{ row.unchanged|number(1) }}</td><td{% if row.is_strict and row.new %} class="bad"{% endif %}>{{ row.new }}</td>
 </tr>{% endfor %}</table>{% endif %}{% endfor %}</body></html>
 """

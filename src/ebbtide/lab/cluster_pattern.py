@@ -94,9 +94,10 @@ def _volume(attack: Attack, history: Float64, interval_s: int, steps: int, draws
     if attack.chunk:
         return _beats(steps, interval_s, attack.chunk / attack.rate, attack.chunk, attack.jitter, draws)
     if attack.repeats == 1 and attack.rate and attack.active_s < interval_s * steps:
-        return np.full(steps, total / steps)
+        return np.full(steps, total / steps, np.float64)
     at = np.arange(steps) * interval_s % DAY_S if attack.repeats > 1 else np.arange(steps) * interval_s
-    return np.where(at < attack.active_s, _level(attack, history) * interval_s, 0.0)
+    volume: Float64 = np.where(at < attack.active_s, _level(attack, history) * interval_s, 0.0)
+    return volume
 
 
 def _level(attack: Attack, history: Float64) -> float:

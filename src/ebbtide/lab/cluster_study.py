@@ -24,7 +24,7 @@ from ebbtide.lab.cluster_negatives import Negative, apply
 from ebbtide.lab.cluster_scenarios import Attack
 from ebbtide.lab.overlay import copy_store, injected_batches, lay_over
 from ebbtide.lab.simulate_plan import INTERVAL_S, Plan
-from ebbtide.series import DAY_NS, SECOND_NS, Entity
+from ebbtide.series import DAY_NS, MINUTE_NS, SECOND_NS, Entity
 from ebbtide.store.reading import Grouping
 from ebbtide.store.store import Store
 
@@ -111,7 +111,7 @@ def default_span(store: Store) -> Span:
     known = store.reading.span()
     if known is None or known[1] - known[0] < DAY_NS:
         raise NoDataError(f"{store.path} holds less than a day", hint="evaluate needs days of history")
-    first, last = known[0] // DAY_NS * DAY_NS, (known[1] // (60 * SECOND_NS) + 1) * 60 * SECOND_NS
+    first, last = known[0] // DAY_NS * DAY_NS, -(-known[1] // MINUTE_NS) * MINUTE_NS
     from_ns = last - max((last - first) // 3 // DAY_NS * DAY_NS, DAY_NS // 4)
     return Span(from_ns - (last - first) // 6 // DAY_NS * DAY_NS, from_ns, last)
 

@@ -1,8 +1,8 @@
 """What is simulated: who there is, who talks to whom and how, and what happens meanwhile.
 
 A plan is drawn once from the parameters (`simulate_topology`, `simulate_benign`); `simulate_traffic` then makes any
-hour of it. Times are intervals: number k covers [30 k, 30 k + 30) Unix seconds. Without the plan as data, the same traffic
-could not be written as OTLP, as arrays, and with attacks in it.
+hour of it. Times are intervals: number k covers [30 k, 30 k + 30) Unix seconds. Without the plan as data, the same
+traffic could not be written as OTLP, as arrays, and with attacks in it.
 """
 
 from __future__ import annotations

@@ -275,7 +275,9 @@ class _Grid:
             grown = np.ones(len(columns))
             if effect.growth:
                 days = (intervals[columns] - effect.first) // PER_DAY
-                grown = np.multiply.accumulate(np.full(int(days.max(initial=0)) + 2, 1.0 + effect.growth))[days]
+                steps = np.full(int(days.max(initial=0)) + 1, 1.0 + effect.growth)
+                steps[0] = 1.0
+                grown = np.multiply.accumulate(steps)[days]
             factors.up[at] *= effect.up * grown
             factors.down[at] *= effect.down * grown
             factors.sockets[at] *= effect.sockets
