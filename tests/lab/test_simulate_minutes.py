@@ -15,7 +15,7 @@ from ebbtide.store.reading import Grouping
 from ebbtide.store.store import Store
 from simulated import small
 
-HOURS = 6
+HOURS = 2
 
 
 def grouping_of(store: Store) -> Grouping:

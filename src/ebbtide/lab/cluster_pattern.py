@@ -142,7 +142,8 @@ def _sockets(attack: Attack, volume: Float64, interval_s: int) -> Float64:
     begins = speaks & ~np.append(False, speaks[:-1])
     if attack.period_s:
         begins &= np.cumsum(begins) == 1
-    return begins.astype(np.float64)
+    opened: Float64 = begins.astype(np.float64)
+    return opened
 
 
 def _shared(attack: Attack, volume: Float64, sockets: Float64, places: int) -> tuple[Int64, Int64, Float64, Float64]:
