@@ -5,7 +5,7 @@ import pytest
 
 from ebbtide.errors import UsageError
 from ebbtide.lab.cluster_negatives import NEGATIVES, Negative, apply, choose_negatives
-from ebbtide.lab.simulate_plan import PER_DAY, PER_HOUR, Plan
+from ebbtide.lab.simulate_plan import PER_DAY, PER_HOUR, Draft, Draws, Plan
 from ebbtide.series import HOUR_NS, MINUTE_NS, SECOND_NS, Batch
 from simulated import small_plan
 
@@ -104,6 +104,15 @@ def test_a_surge_is_five_times_everything():
         totals.append(batch.value[late & is_tcp].sum())
 
     assert totals[0] == pytest.approx(5 * totals[1], rel=1e-2)
+
+
+def test_no_edge_is_scaled_out_twice():
+    draft = Draft.of(plan())
+    choose_negatives(["scale-out"])[0].change(draft, Draws(1, 50), span()[0])
+
+    edges = [edge for effect in draft.effects for edge in effect.edges]
+    assert len(set(edges)) == len(edges)
+    assert len(draft.effects) >= 6
 
 
 def test_classes_are_chosen_by_the_beginning_of_their_name():

@@ -42,6 +42,25 @@ def test_a_batcher_goes_on_with_what_it_knows():
     assert len(shared) > 20
 
 
+def test_who_is_decoded_is_who_was_simulated():
+    """Names of runs that never repeat come out as the job they are runs of."""
+    simulation = small(novelty=10.0)
+    plan = simulation.plan
+    labeller, batcher = Labeller(simulation), Batcher("prod-sim")
+    runs = [at for at, party in enumerate(plan.parties) if party.shown]
+    edges = np.array([at for at, edge in enumerate(plan.edges) if edge.client in runs or at % 9 == 0])
+
+    batch = batcher.batch(labeller.points(simulation.flows(plan.parameters.first, plan.parameters.last, edges)))
+
+    people = {end for one in batch.series for end in (one.sender, one.receiver) if end is not None}
+    assert people <= set(plan.entities())
+    assert len(runs) > 1
+    assert any(f'"{plan.parties[runs[0]].shown}"' in one.attributes for one in batch.series)
+    places = {(one.source, one.destination) for one in batch.series}
+    known = {party.endpoint for party in plan.parties}
+    assert {place for pair in places for place in pair} <= known
+
+
 def test_a_view_the_preset_does_not_take_is_refused():
     simulation = small()
     first = simulation.plan.parameters.first

@@ -5,7 +5,7 @@ import pytest
 
 from ebbtide.decode.preset import load_preset
 from ebbtide.decode.session import Session
-from ebbtide.lab.simulate_minutes import METRICS, MinuteMaker, minute_starts
+from ebbtide.lab.simulate_minutes import METRICS, MinuteMaker, fleet_traffic, minute_starts
 from ebbtide.lab.simulate_otlp import Protobuf, bodies
 from ebbtide.lab.simulate_plan import PER_HOUR
 from ebbtide.lab.simulate_series import VIEWS
@@ -70,6 +70,21 @@ def test_an_entitys_destinations_add_up_to_the_entity():
         assert np.array_equal(one.sent.sum(axis=0), np.nan_to_num(whole.sent[row]))
         assert np.array_equal(one.received.sum(axis=0), np.nan_to_num(whole.received[row]))
         assert len(set(one.destinations)) == len(one.destinations)
+
+
+def test_a_fleet_is_the_same_bytes_on_a_coarser_grid():
+    simulation = small(churn=0)
+    parameters = simulation.plan.parameters
+    minutes = MinuteMaker(simulation).of(parameters.first, parameters.last)
+
+    traffic = fleet_traffic(simulation)
+
+    assert (traffic.days, traffic.step_s, traffic.start_s) == (2, 300, parameters.start_s)
+    own = {str(entity): row for row, entity in enumerate(minutes.entities)}
+    for row, name in enumerate(traffic.names):
+        total = minutes.sent[own[name], 0] + minutes.sent[own[name], 3]
+        assert np.array_equal(traffic.sent[row], total.reshape(-1, 5).sum(axis=1))
+        assert traffic.sent[row].sum() > 0
 
 
 def test_minutes_know_when_they_are():

@@ -194,7 +194,7 @@ def evaluate_command(
     if as_json:
         console.print_json(_as_object(measured, told))
         return
-    _print(measured, told)
+    _print(measured, told, {one.id: one.short_name for one in settings.detections})
     if out is not None:
         console.say(f"Page: {out}")
 
@@ -260,43 +260,42 @@ def _as_object(measured: Measured, told: tuple[DetectionFigures, ...]) -> dict[s
     }
 
 
-def _print(measured: Measured, told: tuple[DetectionFigures, ...]) -> None:
+def _print(measured: Measured, told: tuple[DetectionFigures, ...], short: dict[str, str]) -> None:
+    names = [short.get(one.detection, one.detection) for one in told]
     for note in _notes(measured):
         console.say(note)
     console.print_table(
         ("detection", "false/1000 d", "paired recall", "raw", "delay", "p90", "lost"),
         [
-            (one.detection, interval_text(one.false, 1), interval_text(one.paired, 2), interval_text(one.raw, 2),
+            (name, interval_text(one.false, 1), interval_text(one.paired, 2), interval_text(one.raw, 2),
              minutes_text(one.delays.median_s), minutes_text(one.delays.p90_s), mb_text(one.delays.median_lost))
-            for one in told
+            for name, one in zip(names, told, strict=True)
         ],
         title="\nAs shipped",
     )  # fmt: skip
-    for one in told:
+    for name, one in zip(names, told, strict=True):
         if one.budgets:
             rows = [(f"{at.budget:g}", interval_text(at.realised, 1), interval_text(at.paired, 2))
                     for at in one.budgets]  # fmt: skip
-            console.print_table(("budget", "realised", "paired recall"), rows, title=f"\n{one.detection} at a budget")
-    _print_scenarios(told)
-    _print_negatives(told)
+            console.print_table(("budget", "realised", "paired recall"), rows, title=f"\n{name} at a budget")
+    _print_scenarios(told, names)
+    _print_negatives(told, names)
 
 
-def _print_scenarios(told: tuple[DetectionFigures, ...]) -> None:
+def _print_scenarios(told: tuple[DetectionFigures, ...], names: list[str]) -> None:
     rows = []
     for each in zip(*(one.scenarios for one in told), strict=True):
         first = each[0]
         rows.append((f"{first.id} {first.name}", first.events, *(f"{one.paired} / {one.raw}" for one in each)))
     if rows:
-        names = [one.detection for one in told]
         console.print_table(("scenario", "events", *names), rows, title="\nPaired / raw hits by scenario")
 
 
-def _print_negatives(told: tuple[DetectionFigures, ...]) -> None:
+def _print_negatives(told: tuple[DetectionFigures, ...], names: list[str]) -> None:
     rows = []
     for each in zip(*(one.negatives for one in told), strict=True):
         per = [f"{number_text(one.changed, 0)} ({one.new} new)" for one in each]
         rows.append((each[0].name + (" (must be 0)" if each[0].is_strict else ""), *per))
     if rows:
-        names = [one.detection for one in told]
         title = f"\nBenign changes, findings / 1000 entity-days ({len(rows)} of {len(NEGATIVES)} classes)"
         console.print_table(("change", *names), rows, title=title)

@@ -69,7 +69,7 @@ class Ground:
         return tuple(entity for entity, sent in zip(self.entities, day, strict=True) if sent > 0)
 
 
-def ground_of_store(store: Store, until_ns: int | None = None, most: int = 2000) -> Ground:
+def ground_of_store(store: Store, until_ns: int | None = None, most: int = 1000) -> Ground:
     """The ground of a store, of its first `most` entities. Raises NoDataError for a store without bytes."""
     span = store.reading.span()
     metrics = frozenset(store.identity.metrics)

@@ -16,7 +16,8 @@ from ebbtide.lab.cluster_judge import Interval
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b2733;background:#fff}
-h1{font-size:1.5rem}h2{margin-top:2.5rem;font-size:1.2rem}table{border-collapse:collapse;margin:.5rem 0 1.5rem}
+h1{font-size:1.5rem}h2{margin-top:2.5rem;font-size:1.2rem}
+table{border-collapse:collapse;margin:.5rem 0 1.5rem;display:block;overflow-x:auto}td{white-space:nowrap}
 th,td{padding:.25rem .7rem;border-bottom:1px solid #d5dde5;text-align:right;font-variant-numeric:tabular-nums}
 th:first-child,td:first-child{text-align:left}caption{text-align:left;font-weight:600;padding:.3rem 0}
 .bad{color:#a3211b;font-weight:600}.note{color:#4a5a68}svg{max-width:100%;height:auto}

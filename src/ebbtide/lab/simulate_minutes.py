@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ebbtide.lab.simulate_plan import INTERVAL_S, PER_MINUTE
+from ebbtide.lab.simulate_plan import INTERVAL_S, PER_DAY, PER_MINUTE
 from ebbtide.lab.simulate_series import _sockets_down
 from ebbtide.lab.simulate_traffic import Flows, Simulation
+from ebbtide.lab.traffic import Traffic
 from ebbtide.series import MINUTE_NS, SECOND_NS, Endpoint, Entity, Float64, Int64
 
 METRICS = ("tcp.bytes", "tcp.packets", "tcp.new_sockets", "udp.bytes", "udp.packets")
@@ -112,6 +113,25 @@ class MinuteMaker:
     def _unheard(flows: Flows, first: int, minutes: int) -> Int64:
         heard = np.bincount((flows.interval - first) // PER_MINUTE, minlength=minutes)
         return np.flatnonzero(heard == 0)
+
+
+def fleet_traffic(simulation: Simulation, step_s: int = 300) -> Traffic:
+    """Bytes of every entity that ever sent some, TCP and UDP together, on the grid of the recorded benchmarks.
+
+    So that what is measured on recorded traffic (`bench`, `quality_sections`) can be measured on a simulated fleet too.
+    """
+    parameters, maker = simulation.plan.parameters, MinuteMaker(simulation)
+    minutes = step_s // 60
+    sides: dict[str, list[Float64]] = {"sent": [], "received": []}
+    for first in range(parameters.first, parameters.last, PER_DAY):
+        day = maker.of(first, min(first + PER_DAY, parameters.last))
+        for name, days in sides.items():
+            both = getattr(day, name)[:, METRICS.index("tcp.bytes")] + getattr(day, name)[:, METRICS.index("udp.bytes")]
+            days.append(both.reshape(len(maker.entities), -1, minutes).sum(axis=2))
+    sent, received = (np.concatenate(days, axis=1) for days in sides.values())
+    speaks = np.flatnonzero(np.nan_to_num(sent).sum(axis=1) > 0)
+    names = tuple(str(maker.entities[at]) for at in speaks.tolist())
+    return Traffic(names, sent[speaks], received[speaks], parameters.start_s, step_s)
 
 
 def minute_starts(minutes: EntityMinutes) -> Int64:
