@@ -38,6 +38,12 @@ def test_the_way_back_and_the_packets_are_in_proportion():
         assert 900 <= one.sent.sum() / one.packets_out.sum() <= 1401
 
 
+def test_as_much_may_come_back_as_is_sent():
+    one = added("burst 1 GB in 30 min, as much back")
+
+    assert one.received.sum() == one.sent.sum()
+
+
 @pytest.mark.parametrize("interval_s", [10, 30, 60, 300])
 def test_the_grid_does_not_change_how_much_is_sent(interval_s):
     for name, size in (("burst 50 MB in 5 min", 50e6), ("drip 10 MB/h, 6 h", 60e6), ("DNS tunnel 1 KB/s, 1 h", 3.6e6)):

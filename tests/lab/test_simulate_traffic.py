@@ -1,10 +1,12 @@
 """The traffic itself: frozen, alike in any order, and sparse as its source."""
 
 import hashlib
+import itertools
 
 import numpy as np
 import pytest
 
+from ebbtide.lab import simulate_traffic
 from ebbtide.lab.simulate_benign import draw_plan
 from ebbtide.lab.simulate_plan import PER_DAY, PER_HOUR, SIMULATOR_VERSION, Parameters
 from ebbtide.lab.simulate_traffic import Flows, Simulation
@@ -62,11 +64,21 @@ def test_edges_alone_are_what_they_are_among_others():
         assert rows(alone) == rows(whole.take(np.isin(whole.edge, edges)))
 
 
-def test_hours_together_are_everything():
+@pytest.mark.parametrize("edges_an_hour", [4000, 30])
+def test_pieces_together_are_everything(monkeypatch, edges_an_hour):
+    monkeypatch.setattr(simulate_traffic, "_EDGES_AN_HOUR", edges_an_hour)
     simulation = small()
     parameters = simulation.plan.parameters
+    between = parameters.first, parameters.first + PER_DAY
 
-    assert sum(map(len, simulation.hours())) == len(simulation.flows(parameters.first, parameters.last))
+    pieces = simulation.pieces(between)
+
+    assert (pieces[0][0], pieces[-1][1]) == between
+    assert all(one[1] == other[0] for one, other in itertools.pairwise(pieces))
+    assert (len(pieces) == 24) == (edges_an_hour == 4000)
+    assert all((last - first) % 2 == 0 for first, last in pieces)
+    assert len(pieces) >= 24
+    assert sum(map(len, simulation.flows_by_piece(between))) == len(simulation.flows(*between))
 
 
 def test_a_row_stands_where_something_flows_and_once_after_it():

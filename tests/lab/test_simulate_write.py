@@ -1,7 +1,6 @@
 """Files, receivers and stores."""
 
 import http.server
-import itertools
 import json
 import threading
 
@@ -12,7 +11,7 @@ from ebbtide.decode.session import Session
 from ebbtide.errors import ServiceError, UsageError
 from ebbtide.lab import simulate_write
 from ebbtide.lab.simulate_plan import PER_DAY
-from ebbtide.lab.simulate_write import fill, pieces, send, stream, truth, write_file
+from ebbtide.lab.simulate_write import fill, send, stream, truth, write_file
 from ebbtide.store.store import Store
 from simulated import small, small_plan
 
@@ -45,22 +44,6 @@ def test_the_same_parameters_give_the_same_file(tmp_path):
         write_file(stream(small(), between=within(small())), tmp_path / name)
 
     assert (tmp_path / "a.binpb").read_bytes() == (tmp_path / "b.binpb").read_bytes()
-
-
-def test_large_clusters_are_made_in_shorter_pieces():
-    plan = small_plan()
-    assert {last - first for first, last in pieces(plan)} == {120}
-    assert len(pieces(plan)) == plan.parameters.days * 24
-    old = simulate_write._EDGES_AN_HOUR
-    simulate_write._EDGES_AN_HOUR = len(plan.edges) // 12
-    try:
-        parts = pieces(plan)
-        assert max(last - first for first, last in parts) <= 10
-        assert parts[0][0] == plan.parameters.first
-        assert parts[-1][1] == plan.parameters.last
-        assert all(a[1] == b[0] for a, b in itertools.pairwise(parts))
-    finally:
-        simulate_write._EDGES_AN_HOUR = old
 
 
 class _Receiver(http.server.ThreadingHTTPServer):

@@ -28,7 +28,7 @@ from ebbtide.lab.simulate_benign import draw_plan
 from ebbtide.lab.simulate_plan import INTERVAL_S, PER_DAY, SIMULATOR_VERSION, START_S, Parameters, Plan
 from ebbtide.lab.simulate_topology import LEAST_ENTITIES
 from ebbtide.lab.simulate_traffic import Simulation
-from ebbtide.lab.simulate_write import event_object, fill, pieces, send, stream, truth, write_file
+from ebbtide.lab.simulate_write import event_object, fill, send, stream, truth, write_file
 from ebbtide.series import DAY_NS, SECOND_NS
 from ebbtide.store.store import Store
 
@@ -94,7 +94,7 @@ def simulate_command(
     points = stream(simulation, tuple(views.split(",")), planted)
     name = cluster if is_gateway else ""
     with console.progress_bar() as progress:
-        task = progress.add_task("simulating", total=len(pieces(plan)), rate="")
+        task = progress.add_task("simulating", total=len(simulation.pieces()), rate="")
         advance = lambda: progress.advance(task)  # noqa: E731
         if file is None:
             many = send(points, to, name, advance)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ebbtide.errors import NoDataError
 from ebbtide.lab.simulate_minutes import METRICS, MinuteMaker
-from ebbtide.lab.simulate_plan import INTERVAL_S, PER_DAY
+from ebbtide.lab.simulate_plan import INTERVAL_S
 from ebbtide.lab.simulate_traffic import Simulation
 from ebbtide.series import DAY_NS, MINUTE_NS, SECOND_NS, Endpoint, Entity, Float64
 from ebbtide.store.contacts import Span
@@ -97,15 +97,13 @@ def _contacts(store: Store, numbers: Sequence[int], first: int, last: int) -> di
     return {store.identity.entities[number]: frozenset(found) for number, found in places.items()}
 
 
-def ground_of_simulation(simulation: Simulation) -> Ground:
-    """The ground of a simulated cluster, without a store."""
+def ground_of_simulation(simulation: Simulation, most: int = 1000) -> Ground:
+    """The ground of a simulated cluster, of its first `most` entities, without a store."""
     plan = simulation.plan
-    parameters = plan.parameters
     maker = MinuteMaker(simulation)
-    days = [
-        maker.of(at, min(at + PER_DAY, parameters.last)).sent[:, METRICS.index("tcp.bytes")]
-        for at in range(parameters.first, parameters.last, PER_DAY)
-    ]
+    metric = METRICS.index("tcp.bytes")
+    # A copy, or each piece would keep all metrics of all entities.
+    parts = [maker.of(*piece).sent[:most, metric].copy() for piece in simulation.pieces()]
     places: dict[Entity, set[Endpoint]] = {}
     for edge in plan.edges:
         for near, far in ((edge.client, edge.server), (edge.server, edge.client)):
@@ -113,5 +111,5 @@ def ground_of_simulation(simulation: Simulation) -> Ground:
             if entity is not None:
                 places.setdefault(entity, set()).add(plan.parties[far].endpoint)
     contacts = {entity: frozenset(found) for entity, found in places.items()}
-    start_ns = parameters.start_s * SECOND_NS
-    return Ground(maker.entities, start_ns, np.concatenate(days, axis=1), contacts, frozenset(METRICS), INTERVAL_S)
+    start_ns, sent = plan.parameters.start_s * SECOND_NS, np.concatenate(parts, axis=1)
+    return Ground(maker.entities[:most], start_ns, sent, contacts, frozenset(METRICS), INTERVAL_S)

@@ -75,6 +75,7 @@ def added_by(attack: Attack, history: Float64, start_ns: int, interval_s: int, d
     place, step, sent, opened = place[keep], step[keep], sent[keep], opened[keep]
     place, step, sent, opened = _with_zeros(place, step, sent, opened)
     size, back = draws.integer(*PACKET_BYTES), draws.integer(*RETURN_THOUSANDTHS) / 1000.0
+    back = back if attack.return_share is None else attack.return_share
     begin = start_ns + (step - first) * interval_s * SECOND_NS
     speaks = (sent > 0) | (opened > 0)
     packets = np.where(speaks, np.maximum(np.floor(sent / size), 1.0), 0.0)

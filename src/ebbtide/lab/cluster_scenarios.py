@@ -24,7 +24,8 @@ class Attack:
     the median of its own active minutes (`is_usual`). `chunk` bytes at a time instead of evenly, up to `jitter` (a
     share) early or late; `period_s` is a beacon's. To `destinations` new places, inside the cluster if `is_lateral`.
     `process` is who sends instead of the entity's own process. `is_silent`: into an entity that long sent nothing.
-    `poison_rate` runs for a third of the history first. `night`: within ("backup") or outside ("quiet") the hour of
+    `poison_rate` runs for a third of the history first. What comes back is `return_share` of what is sent, None: the
+    usual 1 to 4 %. `night`: within ("backup") or outside ("quiet") the hour of
     most traffic, for nightly ones. `is_benign`: a twin that should stay quiet.
     """
 
@@ -48,6 +49,7 @@ class Attack:
     process: str = ""
     is_silent: bool = False
     poison_rate: float = 0.0
+    return_share: float | None = None
     night: str = ""
     is_benign: bool = False
     is_core: bool = False
@@ -83,6 +85,9 @@ def _bursts() -> Iterator[Attack]:
             is_core = seconds == 1800
             name = f"burst {_size(size)} in {_span(seconds)}"
             yield Attack("X1", name, "T1041", seconds, rate=size / seconds, is_core=is_core)
+    for size in (200 * MB, 1 * GB):  # sent and received alike: no ratio gives it away
+        name = f"burst {_size(size)} in 30 min, as much back"
+        yield Attack("X1", name, "T1041", 1800, rate=size / 1800, return_share=1.0, is_core=size == 1 * GB)
 
 
 def _relative() -> Iterator[Attack]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ebbtide.lab.simulate_plan import INTERVAL_S, PER_DAY, PER_MINUTE
+from ebbtide.lab.simulate_plan import INTERVAL_S, PER_HOUR, PER_MINUTE
 from ebbtide.lab.simulate_series import _sockets_down
 from ebbtide.lab.simulate_traffic import Flows, Simulation
 from ebbtide.lab.traffic import Traffic
@@ -58,12 +58,15 @@ class MinuteMaker:
 
     def of(self, first: int, last: int) -> EntityMinutes:
         """Every entity over intervals [first, last), whole minutes."""
-        flows = self._simulation.flows(first, last)
         shape = (len(self.entities), len(METRICS), (last - first) // PER_MINUTE)
-        sent, received = self._sums(flows, first, shape, self._client[flows.edge], self._server[flows.edge])
-        silent = self._unheard(flows, first, shape[2])
-        sent[:, :, silent] = np.nan
-        received[:, :, silent] = np.nan
+        sent, received = np.full(shape, np.nan), np.full(shape, np.nan)
+        for begin, end in self._simulation.pieces((first, last)):
+            flows = self._simulation.flows(begin, end)
+            part = slice((begin - first) // PER_MINUTE, (end - first) // PER_MINUTE)
+            size = (*shape[:2], part.stop - part.start)
+            heard = np.bincount((flows.interval - begin) // PER_MINUTE, minlength=size[2]) > 0
+            sums = self._sums(flows, begin, size, self._client[flows.edge], self._server[flows.edge])
+            sent[:, :, part], received[:, :, part] = (np.where(heard, side, np.nan) for side in sums)
         return EntityMinutes(self.entities, METRICS, first * INTERVAL_S * SECOND_NS, sent, received)
 
     def of_entity(self, entity: Entity, first: int, last: int) -> DestinationMinutes:
@@ -109,11 +112,6 @@ class MinuteMaker:
                 into[:, metric] += summed.reshape(shape[0], shape[2])
         return sent, received
 
-    @staticmethod
-    def _unheard(flows: Flows, first: int, minutes: int) -> Int64:
-        heard = np.bincount((flows.interval - first) // PER_MINUTE, minlength=minutes)
-        return np.flatnonzero(heard == 0)
-
 
 def fleet_traffic(simulation: Simulation, step_s: int = 300) -> Traffic:
     """Bytes of every entity that ever sent some, TCP and UDP together, on the grid of the recorded benchmarks.
@@ -123,12 +121,13 @@ def fleet_traffic(simulation: Simulation, step_s: int = 300) -> Traffic:
     parameters, maker = simulation.plan.parameters, MinuteMaker(simulation)
     minutes = step_s // 60
     sides: dict[str, list[Float64]] = {"sent": [], "received": []}
-    for first in range(parameters.first, parameters.last, PER_DAY):
-        day = maker.of(first, min(first + PER_DAY, parameters.last))
-        for name, days in sides.items():
-            both = getattr(day, name)[:, METRICS.index("tcp.bytes")] + getattr(day, name)[:, METRICS.index("udp.bytes")]
-            days.append(both.reshape(len(maker.entities), -1, minutes).sum(axis=2))
-    sent, received = (np.concatenate(days, axis=1) for days in sides.values())
+    tcp, udp = METRICS.index("tcp.bytes"), METRICS.index("udp.bytes")
+    for first in range(parameters.first, parameters.last, PER_HOUR):
+        hour = maker.of(first, first + PER_HOUR)
+        for name, hours in sides.items():
+            both = getattr(hour, name)[:, tcp] + getattr(hour, name)[:, udp]
+            hours.append(both.reshape(len(maker.entities), -1, minutes).sum(axis=2))
+    sent, received = (np.concatenate(hours, axis=1) for hours in sides.values())
     speaks = np.flatnonzero(np.nan_to_num(sent).sum(axis=1) > 0)
     names = tuple(str(maker.entities[at]) for at in speaks.tolist())
     return Traffic(names, sent[speaks], received[speaks], parameters.start_s, step_s)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ebbtide.lab.simulate_dice import UInt64, lognormal, pareto, piece, reroll, roll
-from ebbtide.lab.simulate_plan import PER_DAY, PER_HOUR, EdgeColumns, Effect, Plan, Shape
+from ebbtide.lab.simulate_plan import PER_DAY, PER_HOUR, PER_MINUTE, EdgeColumns, Effect, Plan, Shape
 from ebbtide.series import Float64, Int64
 
 Bool = NDArray[np.bool_]
@@ -26,6 +26,8 @@ _DAYS, _HOURS, _FIVES, _RUNS = 1 << 40, 1 << 41, 1 << 42, 1 << 43
 #: Bytes of a packet, evenly from 600 to 1400.
 _PACKET, _PACKET_SPREAD = 600, 800
 _WEEK_H = 168
+#: Edges of which an hour is made at once; more are made in shorter pieces.
+_EDGES_AN_HOUR = 4000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,11 +68,20 @@ class Simulation:
         self._effects = np.array([(one.first, one.last) for one in plan.effects], np.int64).reshape(-1, 2)
         self._effect_edges = [np.array(one.edges, np.int64) for one in plan.effects]
 
-    def hours(self) -> Iterator[Flows]:
-        """The whole simulation, hour by hour."""
-        parameters = self.plan.parameters
-        for first in range(parameters.first, parameters.last, PER_HOUR):
-            yield self.flows(first, min(first + PER_HOUR, parameters.last))
+    def pieces(self, between: tuple[int, int] | None = None) -> list[tuple[int, int]]:
+        """Intervals [first, last) one after the other, to make at once: hours, or less for a large cluster.
+
+        Of the whole simulation, or `between` two intervals. A piece is whole minutes.
+        """
+        first, last = between if between is not None else (self.plan.parameters.first, self.plan.parameters.last)
+        step = min(PER_HOUR, PER_HOUR * _EDGES_AN_HOUR // max(len(self.plan.edges), 1))
+        step = max(step // PER_MINUTE, 1) * PER_MINUTE
+        return [(at, min(at + step, last)) for at in range(first, last, step)]
+
+    def flows_by_piece(self, between: tuple[int, int] | None = None) -> Iterator[Flows]:
+        """Everything that flowed, piece by piece."""
+        for first, last in self.pieces(between):
+            yield self.flows(first, last)
 
     def flows(self, first: int, last: int, edges: Int64 | None = None) -> Flows:
         """What flowed in intervals [first, last), on all edges or some. Memory goes with their number."""

@@ -23,7 +23,7 @@ from ebbtide.lab.cluster_inject import Event, Injection
 from ebbtide.lab.cluster_otlp import injected_points, joined, within
 from ebbtide.lab.simulate_batch import Batcher
 from ebbtide.lab.simulate_otlp import Encoder, JsonLines, Protobuf, bodies
-from ebbtide.lab.simulate_plan import INTERVAL_S, PER_HOUR, SIMULATOR_VERSION, Plan
+from ebbtide.lab.simulate_plan import INTERVAL_S, SIMULATOR_VERSION, Plan
 from ebbtide.lab.simulate_series import VIEWS, Labeller, Points
 from ebbtide.lab.simulate_traffic import Simulation
 from ebbtide.series import SECOND_NS
@@ -31,17 +31,8 @@ from ebbtide.store.store import Store
 
 #: Bodies end with a line in JSON, and are preceded by their size in protobuf, as the collector's file exporter does.
 _SIZE_BYTES = 4
-#: Edges of which an hour is made at once; more are made in shorter pieces.
-_EDGES_AN_HOUR = 4000
 _RETRIES, _FIRST_WAIT_S = 6, 0.5
 _TRY_AGAIN = (429, 502, 503, 504)
-
-
-def pieces(plan: Plan, between: tuple[int, int] | None = None) -> list[tuple[int, int]]:
-    """Intervals [first, last) one after the other: hours, or less where an hour of all edges would be much memory."""
-    first, last = between if between is not None else (plan.parameters.first, plan.parameters.last)
-    step = max(2, min(PER_HOUR, PER_HOUR * _EDGES_AN_HOUR // max(len(plan.edges), 1)))
-    return [(at, min(at + step, last)) for at in range(first, last, step)]
 
 
 def stream(
@@ -54,7 +45,7 @@ def stream(
     plan = simulation.plan
     labeller = Labeller(simulation, views)
     planted = [injected_points(plan, one) for one in injections]
-    for first, last in pieces(plan, between):
+    for first, last in simulation.pieces(between):
         parts = [labeller.points(simulation.flows(first, last)), *(within(one, first, last) for one in planted)]
         yield joined(part for part in parts if len(part)) if any(map(len, parts)) else parts[0]
 
