@@ -50,11 +50,8 @@ class Exposure:
 
 
 def names(told: Entity, event: Event) -> bool:
-    """Whether a detection's entity is the event's: the fields it fills in agree with victim or sender."""
-    return any(
-        all(not mine or mine == theirs for mine, theirs in zip(_fields(told), _fields(whose), strict=True))
-        for whose in (event.sender, event.entity)
-    )
+    """Whether a detection's entity is who sends in the event: the fields it fills in agree."""
+    return all(not mine or mine == theirs for mine, theirs in zip(_fields(told), _fields(event.sender), strict=True))
 
 
 def _fields(entity: Entity) -> tuple[str, str, str, str]:
