@@ -101,7 +101,7 @@ def test_nothing_is_told_while_the_source_is_silent():
 
     planted = plant_round(one, choose(["core"]), PLOT, 1, 0)
 
-    assert len(planted) >= 10
+    assert len(planted) == 12
     for each in planted:
         assert not ((each.added.start_ns >= gap[0]) & (each.added.start_ns < gap[1])).any()
 

@@ -136,12 +136,12 @@ def _shuffled(items: Iterable[T], draws: Draws) -> list[T]:
 
 
 def _start(ground: Ground, entity: Entity, attack: Attack, plot: Plot, draws: Draws, stratum: tuple[int, int]) -> int:
-    """A start in this event's own part of the plot at which the source was heard, on the source's grid."""
-    at, of = stratum
+    """A start in this event's own part of the plot, else anywhere in it, at which the source was heard; on its grid."""
     step = ground.interval_s * SECOND_NS
     room = plot.to_ns - plot.from_ns - attack.duration_s * SECOND_NS - HOUR_NS
     start_ns = plot.from_ns
-    for _ in range(CANDIDATES):
+    for attempt in range(CANDIDATES):
+        at, of = stratum if attempt < CANDIDATES // 2 else (0, 1)
         start_ns = plot.from_ns + (at * 1_000_000 + draws.integer(0, 1_000_000)) * (room // 1000) // (of * 1000)
         if attack.night:
             start_ns = _at_night(ground, entity, attack, plot, start_ns, draws)
