@@ -26,7 +26,6 @@ def connect(path: Path | None, *, memory_limit: str, threads: int, is_new_allowe
         "threads": threads,
         # Rows come back in one order, so sums of floating-point numbers are the same however they are cut into shards.
         "preserve_insertion_order": True,
-        "enable_progress_bar": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
@@ -37,6 +36,7 @@ def connect(path: Path | None, *, memory_limit: str, threads: int, is_new_allowe
     except duckdb.Error as error:
         raise DataError(f"cannot open {path}: {_line(error)}", hint="is this file an Ebbtide store?") from error
     try:
+        con.execute("SET enable_progress_bar = false")
         migrate(con, path)
         con.execute(query("macros"))
     except BaseException:
