@@ -1,5 +1,6 @@
 """The documentation against the code."""
 
+import doctest
 import re
 import sys
 from pathlib import Path
@@ -64,3 +65,9 @@ def test_the_architecture_names_files_that_exist():
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     for name in re.findall(r"`([\w/.*<>-]+\.(?:py|yaml|sql|md))`", text):
         assert list(ROOT.glob(f"**/{name.replace('<segment>', '*')}")), name
+
+
+def test_the_worked_example_of_the_default_detection_runs():
+    failed, tried = doctest.testfile(str(ROOT / "docs" / "outbound.md"), module_relative=False)
+
+    assert (failed, tried > 10) == (0, True)
