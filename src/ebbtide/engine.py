@@ -7,7 +7,7 @@ agree. Work is cut into shards of whole baselines, so memory is bounded and no r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,14 +67,21 @@ class Judged:
 
 
 def evaluate(
-    store: View, detection: Detection, now_ns: int, *, detectors: Detectors = DETECTORS, shard_entities: int = SHARD
+    store: View,
+    detection: Detection,
+    now_ns: int,
+    *,
+    detectors: Detectors = DETECTORS,
+    shard_entities: int = SHARD,
+    clusters: Container[str] | None = None,
 ) -> Evaluation:
     """Everything `detection` has to say at `now_ns`, from what the store holds and nothing later.
 
-    The caller has rolled the store up. An empty store is legal: zero entities is an answer.
+    With `clusters` only their senders are judged; a baseline that pools clusters still reads all of them. The caller
+    has rolled the store up. An empty store is legal: zero entities is an answer.
     """
     result = Evaluation(detection.id, now_ns)
-    for judged in judge(store, detection, now_ns, result, detectors[detection.detector], shard_entities):
+    for judged in judge(store, detection, now_ns, result, detectors[detection.detector], shard_entities, clusters):
         if judged.anomalies.fired.any():
             context = _context(store, judged)
             result.findings += findings(
@@ -91,12 +98,13 @@ def judge(
     result: Evaluation,
     detector: AnyDetector,
     shard_entities: int = SHARD,
+    clusters: Container[str] | None = None,
 ) -> Iterator[Judged]:
     """Run the detector over every shard; `result` gains the counts."""
     options = detection.options_for(detector)
     to_ns = now_ns - detection.lag_ns
     metrics = detection.selects(store.identity.metrics)
-    for shard in _shards(store, detection, to_ns, result, shard_entities):
+    for shard in _shards(store, detection, to_ns, result, shard_entities, clusters):
         window = store.reading.window(shard.window, metrics, to_ns - detection.window_ns, to_ns, shard.bucket_ns)
         baseline = _baseline(store, detection, metrics, shard, to_ns)
         anomalies = detector.score(window, baseline, options)
@@ -119,11 +127,19 @@ def _baseline(store: View, detection: Detection, metrics: tuple[str, ...], shard
     return Baseline(moments.take(shard.baseline_of), floor_ns, until_ns, snapped=floor_ns != from_ns)
 
 
-def _shards(store: View, detection: Detection, to_ns: int, result: Evaluation, shard_entities: int) -> Iterator[Shard]:
+def _shards(
+    store: View,
+    detection: Detection,
+    to_ns: int,
+    result: Evaluation,
+    shard_entities: int,
+    clusters: Container[str] | None,
+) -> Iterator[Shard]:
     """Cut the senders of the window, and everything that shares a baseline with them, into shards."""
     entities = store.identity.entities
-    senders = store.reading.senders(to_ns - detection.window_ns, to_ns)
-    known = [number for number in senders.tolist() if _has(entities[number], detection.requires)]
+    senders = store.reading.senders(to_ns - detection.window_ns, to_ns).tolist()
+    senders = [number for number in senders if clusters is None or entities[number].cluster in clusters]
+    known = [number for number in senders if _has(entities[number], detection.requires)]
     result.missing += len(senders) - len(known)
     intervals = store.reading.intervals_s(to_ns)
     rows: dict[tuple[int, Entity], dict[Entity, list[int]]] = {}

@@ -50,12 +50,15 @@ class Findings:
         """Episodes whose uid starts so."""
         return self._select("WHERE starts_with(uid, ?) ORDER BY uid", [prefix])
 
-    def current(self, ended_after_ns: int) -> list[Episode]:
-        """Episodes that are open, or ended after an instant: what the next evaluation may still belong to."""
-        where = "WHERE closed_ns IS NULL OR closed_ns > ? ORDER BY opened_ns, uid"
-        return self._select(where, [ended_after_ns])
+    def current(self, ended_after_ns: int, detection: str | None = None) -> list[Episode]:
+        """Episodes that are open, or ended after an instant: what the next evaluation may still belong to.
 
-    def _select(self, rest: str, values: list[object]) -> list[Episode]:
+        Of one detection, or of all.
+        """
+        where = "WHERE (closed_ns IS NULL OR closed_ns > $after) AND ($detection IS NULL OR detection = $detection)"
+        return self._select(f"{where} ORDER BY opened_ns, uid", {"after": ended_after_ns, "detection": detection})
+
+    def _select(self, rest: str, values: list[object] | dict[str, object]) -> list[Episode]:
         rows = self._con.execute(f"SELECT {_EPISODE} FROM findings {rest}", values).fetchall()
         return [Episode(from_json(document), count, closed, again) for document, count, closed, again in rows]
 

@@ -21,7 +21,8 @@ import pyarrow as pa
 from ebbtide.errors import ServiceError
 from ebbtide.series import HOUR_NS, Batch, Counts, Entity
 from ebbtide.store import append, exports, retention, rollup
-from ebbtide.store.connection import connect
+from ebbtide.store.arrivals import Arrivals
+from ebbtide.store.connection import connect, query
 from ebbtide.store.identity import Identity
 from ebbtide.store.outbox import Outbox
 from ebbtide.store.segments import Segments
@@ -62,7 +63,9 @@ class Store(View):
     def view(self) -> View:
         """A view for one other thread, as of now; close it when done."""
         with self.lock:
-            return View(self._con.cursor(), self.identity, self._segments.committed)
+            con = self._con.cursor()
+            con.execute(query("macros"))  # they are a connection's own
+            return View(con, self.identity, self._segments.committed)
 
     def lane(self) -> Outbox:
         """The outbox for one thread that delivers: a connection of its own, writing in turn with all others."""
@@ -81,6 +84,7 @@ class Store(View):
         self._segments = Segments(self._con)
         self._show(Identity.load(self._con), self._segments)
         self._dirty = {row[0] for row in self._con.execute("SELECT hour FROM dirty_hours").fetchall()}
+        self._arrivals: Arrivals | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -117,13 +121,33 @@ class Store(View):
         Samples that end before `oldest_ns` are dropped as `too_late`. Raises ServiceError when nothing was written.
         """
         with self.transaction():
-            if not self.identity.has_series:
-                self.identity.load_series(self._con, self._segments.between(*self._everything()))
+            arrivals = self.arrivals
             done = append.append(
-                self._con, self.identity, self._segments, self._dirty, batch, origin=origin, oldest_ns=oldest_ns
+                self._con,
+                self.identity,
+                self._segments,
+                self._dirty,
+                arrivals,
+                batch,
+                origin=origin,
+                oldest_ns=oldest_ns,
             )
+            self.progress.add_late(done.late)
             self.identity.saved()
         return done
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """What has arrived, by cluster; for those who hold `lock`."""
+        if not self.identity.has_series:
+            self.identity.load_series(self._con, self._segments.between(*self._everything()))
+        if self._arrivals is None:
+            judged: dict[str, int] = {}
+            for (_, cluster), reach in self.progress.reached().items():
+                judged[cluster] = max(judged.get(cluster, reach.data_ns), reach.data_ns)
+            late = self.progress.late().hours
+            self._arrivals = Arrivals.load(self._con, self.identity, self._dirty, judged, late)
+        return self._arrivals
 
     def counters(self) -> dict[int, tuple[int, int, float]]:
         """The last reading of each cumulative series by its key: (start_ns, end_ns, reading), for the decoder."""

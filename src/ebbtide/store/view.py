@@ -19,6 +19,7 @@ from ebbtide.store.findings import Findings
 from ebbtide.store.identity import Identity
 from ebbtide.store.minutes import MinuteReading
 from ebbtide.store.outbox import Outbox
+from ebbtide.store.progress import Progress
 from ebbtide.store.reading import Reading
 from ebbtide.store.segments import CommittedSegments
 
@@ -33,6 +34,7 @@ class View:
     findings: Findings
     filters: Filters
     outbox: Outbox
+    progress: Progress
 
     def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments) -> None:
         self._con = con
@@ -47,6 +49,7 @@ class View:
         self.findings = Findings(con, self.transaction)
         self.filters = Filters(con, self.transaction)
         self.outbox = Outbox(con, self.transaction)
+        self.progress = Progress(con, self.transaction)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
