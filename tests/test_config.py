@@ -5,6 +5,7 @@ from ebbtide.config import EXAMPLE, Config, catalogue_of, detections_of, load_co
 from ebbtide.errors import ConfigError
 from ebbtide.registry import DETECTORS
 from ebbtide.series import HOUR_NS, MINUTE_NS
+from ebbtide.service.front import WebSettings
 
 CORRECTED = "outbound_network_activity_from_process_corrected"
 
@@ -15,7 +16,7 @@ class Receivers(BaseModel):
 
 
 def loaded(text: str) -> Config:
-    return load_config(text, "e.yaml", {"PORT": "7"}, str, {"receivers": Receivers})
+    return load_config(text, "e.yaml", {"PORT": "7"}, str, {"receivers": Receivers, "web": WebSettings})
 
 
 def problems(text: str) -> list[str]:
@@ -74,6 +75,7 @@ def test_all_mistakes_are_told_at_once():
 def test_the_example_is_valid_and_says_the_defaults():
     said, plain = loaded(EXAMPLE).settings, loaded("").settings
 
+    assert loaded(EXAMPLE).slots == loaded("").slots
     changed = {"clusters", "detections", "store"}
     assert said.model_dump(exclude=changed) == plain.model_dump(exclude=changed)
     assert said.store.model_dump(exclude={"disk_budget"}) == plain.store.model_dump(exclude={"disk_budget"})

@@ -320,6 +320,7 @@ detections:
 guard: {clusters: 100, entities: 20000, series: 500000, destinations: 1000, share: 0.1, idle: 1h}
 sinks:                        # default: none; see docs/sinks.md
   log: {type: lines, path: "-"}
+web: {address: "127.0.0.1:8765"}
 filter_share: 0.5
 log: {level: info}
 """

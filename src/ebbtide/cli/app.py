@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from ebbtide.cli import catalogue, demo, filters, findings, importing, judging, sinks
+from ebbtide.cli import catalogue, demo, filters, findings, importing, judging, serving, settings, sinks
 from ebbtide.cli.console import print_error
 from ebbtide.errors import EbbtideError
 from ebbtide.meter.command import meter
@@ -27,10 +27,12 @@ demo.register(app)
 importing.register(app)
 judging.register(app)
 findings.register(app)
+serving.register(app)
 app.command("meter")(meter)
 app.add_typer(catalogue.app, name="detections")
 app.add_typer(filters.app, name="filters")
 app.add_typer(sinks.app, name="sinks")
+app.add_typer(settings.app, name="config")
 
 
 def main() -> None:

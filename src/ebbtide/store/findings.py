@@ -46,6 +46,10 @@ class Findings:
         """Every episode, oldest first."""
         return self._select("ORDER BY opened_ns, uid", [])
 
+    def since(self, from_ns: int) -> list[Episode]:
+        """Episodes that opened at or after an instant, oldest first."""
+        return self._select("WHERE opened_ns >= ? ORDER BY opened_ns, uid", [from_ns])
+
     def find(self, prefix: str) -> list[Episode]:
         """Episodes whose uid starts so."""
         return self._select("WHERE starts_with(uid, ?) ORDER BY uid", [prefix])

@@ -22,6 +22,7 @@ from ebbtide.errors import ServiceError
 from ebbtide.series import HOUR_NS, Batch, Counts, Entity
 from ebbtide.store import append, exports, retention, rollup
 from ebbtide.store.arrivals import Arrivals
+from ebbtide.store.backup import backup
 from ebbtide.store.connection import connect, query
 from ebbtide.store.identity import Identity
 from ebbtide.store.outbox import Outbox
@@ -234,6 +235,20 @@ class Store(View):
         """Drop what `policy` no longer keeps at `now_ns`; how many rows of each table, and of each over the budget."""
         with self.lock:
             return retention.apply(self._con, self._segments, now_ns, policy)
+
+    def backup(self, to: Path) -> None:
+        """Copy everything that is committed into a new file, while others go on. Raises as `backup.backup`."""
+        with self.lock:
+            con = self._con.cursor()
+        try:
+            backup(con, to)
+        finally:
+            con.close()
+
+    def checkpoint(self) -> None:
+        """Write what is in the log into the file."""
+        with self.lock:
+            self._con.execute("CHECKPOINT")
 
     def _everything(self) -> tuple[int, int]:
         known = self._segments.known

@@ -14,10 +14,12 @@ import duckdb
 
 from ebbtide.errors import ServiceError
 from ebbtide.store.contacts import Contacts
+from ebbtide.store.coverage import Coverage
 from ebbtide.store.filters import Filters
 from ebbtide.store.findings import Findings
 from ebbtide.store.identity import Identity
 from ebbtide.store.minutes import MinuteReading
+from ebbtide.store.notices import Notices
 from ebbtide.store.outbox import Outbox
 from ebbtide.store.progress import Progress
 from ebbtide.store.reading import Reading
@@ -35,6 +37,8 @@ class View:
     filters: Filters
     outbox: Outbox
     progress: Progress
+    notices: Notices
+    coverage: Coverage
 
     def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments) -> None:
         self._con = con
@@ -50,6 +54,8 @@ class View:
         self.filters = Filters(con, self.transaction)
         self.outbox = Outbox(con, self.transaction)
         self.progress = Progress(con, self.transaction)
+        self.notices = Notices(con, self.transaction)
+        self.coverage = Coverage(con)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
