@@ -20,6 +20,7 @@ from ebbtide.engine import SHARD, Evaluation, evaluate
 from ebbtide.errors import EbbtideError, ServiceError
 from ebbtide.finding.lifecycle import FORGET_AFTER_NS, Change, Episode, advance
 from ebbtide.health import Judged
+from ebbtide.incidents import contributions_of, weigh
 from ebbtide.registry import DETECTORS
 from ebbtide.series import HOUR_NS
 from ebbtide.store.outbox import Bounds
@@ -158,7 +159,9 @@ class Clockwork:
                 known = store.findings.current(since_ns, detection.id)
                 if step.clusters != (TOGETHER,):
                     known = [one for one in known if one.finding.entity.cluster in step.clusters]
-                changes = self._tell(advance(known, evaluation.findings, step.at_ns).changes, now_ns)
+                taken = advance(known, evaluation.findings, step.at_ns)
+                changes = self._tell(taken.changes, now_ns)
+                self._weigh(step, evaluation, changes, known, now_ns)
                 if not is_late:
                     store.progress.save(detection.id, step.clusters, Reach(step.at_ns, step.data_ns))
         return changes
@@ -173,6 +176,23 @@ class Clockwork:
             self._store.findings.save(episode)
         queue(self._store.outbox, told, self.outlet.sinks, now_ns, self.outlet.link, self.outlet.bounds)
         return told
+
+    def _weigh(
+        self,
+        step: Due,
+        evaluation: Evaluation,
+        changes: list[tuple[Change, Episode]],
+        known: list[Episode],
+        now_ns: int,
+    ) -> None:
+        """Add the risk of findings, and queue what becomes of incidents."""
+        today = [*known, *(episode for _, episode in changes)]
+        added = contributions_of(step.detection, evaluation.findings, changes, today)
+        clusters = None if step.clusters == (TOGETHER,) else step.clusters
+        notices = weigh(self._store, added, step.at_ns, clusters)
+        told = [(change, Episode(one.record, one.record.count, one.closed_ns)) for change, one in notices]
+        queue(self._store.outbox, told, self.outlet.sinks, now_ns, self.outlet.link, self.outlet.bounds)
+        self.counts.update(f"incidents_{change.value}" for change, _ in notices)
 
     def _judge_again(self, late: Late, newest: Mapping[str, int], ticked: Ticked) -> None:
         """Judge hours that changed after they were judged, once more, those that are not too old for it."""

@@ -7,6 +7,7 @@ what a sink's receiver tells it from a finding about traffic by. It opens, is up
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ebbtide.finding.annotations import Annotations
@@ -53,10 +54,12 @@ def notice(
     message: str = "",
     annotations: Annotations | None = None,
     count: int = 1,
+    details: Mapping[str, object] | None = None,
 ) -> Finding:
-    """A notice about `subject`, as of `at_ns`."""
+    """A notice about `subject`, as of `at_ns`; `details` stand in its evidence as options, for machines."""
+    until_ns, said = max(at_ns, opened_ns), dict(details or {})
     window = Evidence(
-        kind.id, {}, _VERSION, opened_ns, max(at_ns, opened_ns), MINUTE_NS, opened_ns, opened_ns, False, count, (), ()
+        kind.id, said, _VERSION, opened_ns, until_ns, MINUTE_NS, opened_ns, opened_ns, False, count, (), ()
     )
     text = one_line(headline, _LONGEST)
     return Finding(

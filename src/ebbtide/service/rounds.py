@@ -15,7 +15,7 @@ from ebbtide.finding.risk import Risk
 from ebbtide.finding.text import duration_text, rfc3339
 from ebbtide.health import SourceState
 from ebbtide.live import Clockwork, Ticked
-from ebbtide.series import HOUR_NS, MINUTE_NS, SECOND_NS, Entity
+from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Entity
 from ebbtide.service.sources import Sighting, Sightings, state_of
 from ebbtide.store.notices import Notice
 from ebbtide.store.retention import Retention
@@ -23,6 +23,8 @@ from ebbtide.store.store import Store
 
 RETAIN_EVERY_NS = HOUR_NS
 CHECKPOINT_EVERY_NS = 15 * MINUTE_NS
+#: Risk is looked at over 7 days; what is older is kept for a while for people.
+RISK_NS = 35 * DAY_NS
 
 
 class Rounds:
@@ -93,6 +95,7 @@ class Rounds:
         if now_ns - self._retained_ns >= RETAIN_EVERY_NS:
             self._retained_ns = now_ns
             self.dropped.update(self._store.retain(now_ns, self.retention))
+            self.dropped["risk_events"] += self._store.risks.forget(now_ns - RISK_NS)
         if now_ns - self._checkpoint_ns >= CHECKPOINT_EVERY_NS:
             self._checkpoint_ns = now_ns
             self._store.checkpoint()

@@ -23,6 +23,7 @@ from ebbtide.store.notices import Notices
 from ebbtide.store.outbox import Outbox
 from ebbtide.store.progress import Progress
 from ebbtide.store.reading import Reading
+from ebbtide.store.risks import Risks
 from ebbtide.store.segments import CommittedSegments
 
 
@@ -38,6 +39,7 @@ class View:
     outbox: Outbox
     progress: Progress
     notices: Notices
+    risks: Risks
     coverage: Coverage
 
     def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments) -> None:
@@ -55,6 +57,7 @@ class View:
         self.outbox = Outbox(con, self.transaction)
         self.progress = Progress(con, self.transaction)
         self.notices = Notices(con, self.transaction)
+        self.risks = Risks(con, self.transaction)
         self.coverage = Coverage(con)
 
     @contextmanager
