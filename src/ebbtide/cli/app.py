@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from ebbtide.cli import catalogue, demo, filters, findings, importing, judging, serving, settings, sinks
+from ebbtide.cli import catalogue, demo, filters, findings, importing, judging, serving, settings, sinks, triage
 from ebbtide.cli.console import print_error
 from ebbtide.errors import EbbtideError
 from ebbtide.meter.command import meter
@@ -28,6 +28,7 @@ importing.register(app)
 judging.register(app)
 findings.register(app)
 serving.register(app)
+triage.register(app)
 app.command("meter")(meter)
 app.add_typer(catalogue.app, name="detections")
 app.add_typer(filters.app, name="filters")

@@ -170,6 +170,11 @@ class Store(View):
         with self.transaction():
             return len(self._con.execute("DELETE FROM masks WHERE reason = ? RETURNING 1", [reason]).fetchall())
 
+    def masks(self) -> list[tuple[Entity, int, int, str]]:
+        """What is left out of baselines: entity, from, to, reason; the latest begin first."""
+        rows = self._con.execute("SELECT * FROM masks ORDER BY from_ns DESC, reason").fetchall()
+        return [(Entity(*row[:4]), *row[4:]) for row in rows]
+
     def finish(self, origin: int, counts: Counts, dropped: Counter[str]) -> None:
         """Note beside an origin what became of its points."""
         report = {

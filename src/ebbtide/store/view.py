@@ -21,6 +21,7 @@ from ebbtide.store.identity import Identity
 from ebbtide.store.minutes import MinuteReading
 from ebbtide.store.notices import Notices
 from ebbtide.store.outbox import Outbox
+from ebbtide.store.plans import Plans
 from ebbtide.store.progress import Progress
 from ebbtide.store.reading import Reading
 from ebbtide.store.risks import Risks
@@ -39,6 +40,7 @@ class View:
     outbox: Outbox
     progress: Progress
     notices: Notices
+    plans: Plans
     risks: Risks
     coverage: Coverage
 
@@ -58,6 +60,7 @@ class View:
         self.progress = Progress(con, self.transaction)
         self.notices = Notices(con, self.transaction)
         self.risks = Risks(con, self.transaction)
+        self.plans = Plans(con, self.transaction)
         self.coverage = Coverage(con)
 
     @contextmanager
