@@ -22,6 +22,7 @@ from ebbtide.store.store import Store
 
 #: A finding belongs to an incident if it overlaps it or the hour after it: the detections are judged hourly.
 SLACK_NS = HOUR_NS
+EVERY_NS = HOUR_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Comparison:
 
 def fill(store: Store, progress: Callable[[str], None]) -> int:
     """Import the recording; the number of samples stored. `progress` is told each machine's name when it is in."""
+    store.set_floors(recording.FLOORS)
     session = Session(parse_preset(recording.mapping(), where="recording/mapping.yaml"))
     origin = store.begin("import", "recording", recording.UNIT)
     stored = 0
@@ -71,8 +73,8 @@ def compare(store: Store, detection: Detection, progress: Callable[[int, int], N
     """Judge the labelled days hour by hour; `progress` is told ticks done and ticks in all."""
     backtest = Backtest(detection)
     first, last = labelled_span()
-    ticks = len(instants(first, last, detection.every_ns))
-    for evaluation in replay(store, detection, first, last, detection.every_ns):
+    ticks = len(instants(first, last, EVERY_NS))
+    for evaluation in replay(store, detection, first, last, EVERY_NS):
         backtest.add(evaluation)
         progress(backtest.ticks, ticks)
     incidents = recording.incidents()

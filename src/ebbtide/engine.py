@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ebbtide.detect.detection import AnyDetector, Detection, Detectors, Key, project
+from ebbtide import outbound, outbound_findings
+from ebbtide.detect.detection import Detection, Detectors, Key, WindowDetector, project
 from ebbtide.detect.detector import Anomalies, Baseline
+from ebbtide.detect.outbound_detector import Outbound, OutboundSettings
 from ebbtide.finding.assemble import Context, findings
-from ebbtide.finding.evidence import DestinationShare
 from ebbtide.finding.finding import Finding
 from ebbtide.registry import DETECTORS
-from ebbtide.series import HOUR_NS, SECOND_NS, Endpoint, Entity, Int64, Window
-from ebbtide.store.contacts import Contact, Span
+from ebbtide.series import HOUR_NS, SECOND_NS, Entity, Int64, Window
+from ebbtide.store.contacts import Span, destinations_of
 from ebbtide.store.reading import Grouping
 from ebbtide.store.view import View
 
@@ -81,7 +82,11 @@ def evaluate(
     has rolled the store up. An empty store is legal: zero entities is an answer.
     """
     result = Evaluation(detection.id, now_ns)
-    for judged in judge(store, detection, now_ns, result, detectors[detection.detector], shard_entities, clusters):
+    detector = detectors[detection.detector]
+    if isinstance(detector, Outbound):
+        _evaluate_outbound(store, detection, now_ns, result, clusters)
+        return result
+    for judged in judge(store, detection, now_ns, result, detector, shard_entities, clusters):
         if judged.anomalies.fired.any():
             context = _context(store, judged)
             result.findings += findings(
@@ -96,7 +101,7 @@ def judge(
     detection: Detection,
     now_ns: int,
     result: Evaluation,
-    detector: AnyDetector,
+    detector: WindowDetector,
     shard_entities: int = SHARD,
     clusters: Container[str] | None = None,
 ) -> Iterator[Judged]:
@@ -113,6 +118,31 @@ def judge(
         result.unscored.update({why: int(mask.sum()) for why, mask in anomalies.unscored.items() if mask.any()})
         result.snapped |= baseline.snapped
         yield Judged(shard, window, baseline, anomalies)
+
+
+def _evaluate_outbound(
+    store: View, detection: Detection, now_ns: int, result: Evaluation, clusters: Container[str] | None
+) -> None:
+    """The outbound detector's findings; `result` gains the counts of pairs of entity and metric.
+
+    What is fleet-wide (its scale, how many others are unusual) takes all clusters as they are known by now.
+    """
+    to_ns = now_ns - detection.lag_ns
+    metrics = detection.selects(store.identity.metrics)
+    judged = outbound.judge(store, to_ns, OutboundSettings.model_validate(detection.options), metrics)
+    names = store.identity.entities
+    ours = {number for number in judged.entities.tolist() if clusters is None or names[number].cluster in clusters}
+    is_ours = np.isin(judged.opened.pairs.entity, list(ours))
+    silent = np.isnan(judged.sent[:, 0]) & is_ours
+    known = is_ours & ~silent & ~np.isneginf(judged.scored.score[:, 0])
+    sent = known & (judged.sent[:, 0] > 0)
+    valid = judged.opened.records.windows[0].summary.days.max(axis=1, initial=0) > 0
+    result.entities = len(ours)
+    result.scored = int((known & valid).sum())
+    unscored = {"no_baseline": judged.new + int((sent & ~valid).sum()), "no_coverage": int(silent.sum())}
+    result.unscored.update({why: count for why, count in unscored.items() if count})
+    found = outbound_findings.findings(store, detection, judged, to_ns)
+    result.findings = [one for one in found if clusters is None or one.entity.cluster in clusters]
 
 
 def _baseline(store: View, detection: Detection, metrics: tuple[str, ...], shard: Shard, to_ns: int) -> Baseline:
@@ -218,24 +248,4 @@ def _context(store: View, judged: Judged) -> Context:
         of_label = usual.setdefault(label_of[number], {})
         of_label[metric] = of_label.get(metric, 0.0) + sent
     units = store.contacts.units()
-    return Context(_destinations(contacts, label_of), usual, unit=units.pop() if len(units) == 1 else "")
-
-
-def _destinations(contacts: list[Contact], label_of: dict[int, Entity]) -> dict[Entity, tuple[DestinationShare, ...]]:
-    """For each row of the window its destinations, each once, the largest first."""
-    sent: dict[Entity, dict[Endpoint, float]] = {}
-    seen: dict[tuple[Entity, Endpoint], int] = {}
-    for contact in contacts:
-        label, place = label_of[contact.entity], contact.destination
-        places = sent.setdefault(label, {})
-        places[place] = places.get(place, 0.0) + contact.sent
-        if contact.first_seen_ns is not None:
-            seen[label, place] = min(seen.get((label, place), contact.first_seen_ns), contact.first_seen_ns)
-    shares = {}
-    for label, places in sent.items():
-        total = sum(places.values())
-        shares[label] = tuple(
-            DestinationShare(place, value, value / total if total else 0.0, seen.get((label, place)))
-            for place, value in sorted(places.items(), key=lambda item: (-item[1], item[0]))
-        )
-    return shares
+    return Context(destinations_of(contacts, label_of), usual, unit=units.pop() if len(units) == 1 else "")

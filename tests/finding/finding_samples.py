@@ -15,9 +15,10 @@ from ebbtide.detect.sigma import Sigma
 from ebbtide.finding.assemble import Context, findings
 from ebbtide.finding.evidence import DestinationShare
 from ebbtide.finding.finding import Finding
+from ebbtide.registry import DETECTORS
 from ebbtide.series import DAY_NS, HOUR_NS, SECOND_NS, Endpoint, EndpointClass, Entity, Window
 
-CATALOGUE = load({"sigma": Sigma()})
+CATALOGUE = load(DETECTORS)
 UPSTREAM = CATALOGUE.get("kubernetes_anomalous_outbound_network_activity_from_process")
 CORRECTED = CATALOGUE.get("outbound_network_activity_from_process_corrected")
 NOON_NS = 1704888000 * SECOND_NS  # 2024-01-10T12:00:00Z

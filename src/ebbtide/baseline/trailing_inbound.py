@@ -18,10 +18,10 @@ ACKNOWLEDGED = 0.05
 FLOOR_SHARE = 0.3
 
 
-def inbound_volume(sent: Float64, received: Float64, floor: float) -> Float32:
+def inbound_volume(sent: Float64, received: Float64, floor: float | Float64) -> Float32:
     """Log of the received sum beyond acknowledgements of the sent sum; shapes agree, NaN where either is missing.
 
-    `floor` is the sent side's floor of the same window, in the same unit.
+    `floor` is the sent side's floor of the same window, in the same unit; it broadcasts.
 
     >>> inbound_volume(np.array([0.0, 100e6]), np.array([7e6, 5e6]), 10e6).round(2)
     array([16.12, 14.91], dtype=float32)

@@ -67,7 +67,7 @@ def trailing_statistics(sent: Float64, received: Float64, step_s: int, floor_per
     widths = _widths(sent, received, step_s)
     sums_sent = np.stack([trailing_sums(sent, width) for width in widths], axis=1)
     sums_received = np.stack([trailing_sums(received, width) for width in widths], axis=1)
-    return _of_sums(sums_sent, sums_received, floor_per_hour)
+    return statistics_of_sums(sums_sent, sums_received, floor_per_hour)
 
 
 def current_statistics(sent: Float64, received: Float64, step_s: int, floor_per_hour: float) -> TrailingStatistics:
@@ -78,7 +78,7 @@ def current_statistics(sent: Float64, received: Float64, step_s: int, floor_per_
     widths = _widths(sent, received, step_s)
     sums_sent = np.stack([last_sum(sent, width) for width in widths], axis=1)
     sums_received = np.stack([last_sum(received, width) for width in widths], axis=1)
-    return _of_sums(sums_sent[..., None], sums_received[..., None], floor_per_hour)
+    return statistics_of_sums(sums_sent[..., None], sums_received[..., None], floor_per_hour)
 
 
 def _widths(sent: Float64, received: Float64, step_s: int) -> list[int]:
@@ -87,8 +87,11 @@ def _widths(sent: Float64, received: Float64, step_s: int) -> list[int]:
     return [hours * 3600 // step_s for hours in WINDOW_HOURS]
 
 
-def _of_sums(sums_sent: Float64, sums_received: Float64, floor_per_hour: float) -> TrailingStatistics:
-    floors = floor_per_hour * np.array(WINDOW_HOURS, float)[:, None]
+def statistics_of_sums(
+    sums_sent: Float64, sums_received: Float64, floor_per_hour: float | Float64
+) -> TrailingStatistics:
+    """The statistics of trailing sums (entities, windows, steps); one floor, or one for each entity."""
+    floors = np.reshape(floor_per_hour, (-1, 1, 1)) * np.array(WINDOW_HOURS, float)[:, None]
     volume, incoming = np.log(sums_sent + floors), np.log(sums_received + floors)
     ratio = volume[:, :2] - incoming[:, :2]
     peaks = np.concatenate([ratio, volume], axis=1).astype(np.float32)

@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from ebbtide import outbound, outbound_findings
 from ebbtide.backtest import Backtest, instants, replay
 from ebbtide.cli import console
 from ebbtide.cli.findings import finding_rows, print_findings
@@ -24,9 +25,12 @@ from ebbtide.cli.options import (
     parse_time,
 )
 from ebbtide.detect.detection import Detection
+from ebbtide.detect.outbound_detector import Outbound, OutboundSettings
 from ebbtide.engine import Evaluation, Judged, evaluate, judge
 from ebbtide.errors import NoDataError, NotFoundError, UsageError
 from ebbtide.finding.form import to_object
+from ebbtide.finding.headline import unit_of
+from ebbtide.finding.outbound_words import explain_outbound
 from ebbtide.finding.text import count_text, rfc3339
 from ebbtide.registry import load_detectors
 from ebbtide.series import SECOND_NS
@@ -164,16 +168,43 @@ def why_command(
             raise NotFoundError(f"no stored entity contains {entity!r}", hint="see `ebbtide export entities`")
         for detection in detections:
             console.say(f"{detection.id} at {rfc3339(now_ns)}")
-            evaluation = Evaluation(detection.id, now_ns)
-            is_judged = False
-            for judged in judge(store, detection, now_ns, evaluation, detectors[detection.detector]):
-                for at_row, label in enumerate(judged.window.entities):
-                    if entity in str(label):
-                        _tell(judged, at_row, detection)
-                        is_judged = True
-            if not is_judged:
+            detector = detectors[detection.detector]
+            tell = _tell_outbound if isinstance(detector, Outbound) else _tell_window
+            if not tell(store, detection, now_ns, entity):
                 console.say("It sent nothing in this window, so nothing was judged.")
             console.say()
+
+
+def _tell_window(store: Store, detection: Detection, now_ns: int, entity: str) -> bool:
+    """Every matching entity's metrics against their lines; whether there was one."""
+    detector = load_detectors()[detection.detector]
+    if isinstance(detector, Outbound):
+        return False
+    is_judged = False
+    for judged in judge(store, detection, now_ns, Evaluation(detection.id, now_ns), detector):
+        for at_row, label in enumerate(judged.window.entities):
+            if entity in str(label):
+                _tell(judged, at_row, detection)
+                is_judged = True
+    return is_judged
+
+
+def _tell_outbound(store: Store, detection: Detection, now_ns: int, entity: str) -> bool:
+    """What every statistic of every matching entity contributes; whether there was one."""
+    metrics = detection.selects(store.identity.metrics)
+    judged = outbound.judge(store, now_ns, OutboundSettings.model_validate(detection.options), metrics)
+    units = store.contacts.units()
+    is_judged = False
+    for number, score in zip(judged.entities.tolist(), judged.score.tolist(), strict=True):
+        label = store.identity.entities[number]
+        if entity in str(label):
+            evidence = outbound_findings.evidence_of(store, judged, number, score)
+            console.say(f"{label}: {'fired' if score > judged.threshold else 'quiet'}")
+            unit = unit_of(evidence.main.metric, units.pop() if len(units) == 1 else "")
+            for line in explain_outbound(evidence, unit):
+                console.say(f"  {line}")
+            is_judged = True
+    return is_judged
 
 
 def _tell(judged: Judged, row: int, detection: Detection) -> None:

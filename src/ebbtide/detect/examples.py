@@ -16,10 +16,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ebbtide.baseline.moments import Moments
 from ebbtide.detect.detector import Anomalies, Baseline
+from ebbtide.detect.outbound_detector import Outbound
 from ebbtide.series import SECOND_NS, Entity, Window
 
 if TYPE_CHECKING:
-    from ebbtide.detect.detection import AnyDetector, Detection
+    from ebbtide.detect.detection import AnyDetector, Detection, WindowDetector
 
 #: More buckets than this in one list are refused: an example is small.
 MOST_BUCKETS = 100_000
@@ -103,11 +104,16 @@ class ExampleResult:
 
 
 def run_examples(detection: Detection, detector: AnyDetector) -> list[ExampleResult]:
-    """One result per example of the detection, in their order."""
+    """One result per example of the detection, in their order.
+
+    Examples describe a window and moments: a detection that is judged with what the store has learned fails them.
+    """
+    if isinstance(detector, Outbound):
+        return [ExampleResult(one.name, False, one.expect, "no examples for this detector") for one in detection.tests]
     return [_run(detection, detector, example) for example in detection.tests]
 
 
-def _run(detection: Detection, detector: AnyDetector, example: Example) -> ExampleResult:
+def _run(detection: Detection, detector: WindowDetector, example: Example) -> ExampleResult:
     metrics = detection.selects(sorted({*example.baseline, *example.window}))
     window = _window(example, metrics, detection.bucket_of(example.interval_ns))
     baseline = _baseline(example, metrics, detection)

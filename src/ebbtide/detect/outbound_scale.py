@@ -51,13 +51,18 @@ class Scored:
     discounts: Channels
 
 
-def learn_scale(raw: Channels, hours: NDArray[np.int64], options: OutboundOptions) -> OutboundScale:
-    """Scales of both channels from raw hourly scores (entities, hours); `hours` (hours,) are hours of day."""
-    return OutboundScale(_learn(raw.ratio, hours, options), _learn(raw.volume, hours, options))
+def learn_scale(
+    raw: Channels, hours: NDArray[np.int64], options: OutboundOptions, entity_days: float | None = None
+) -> OutboundScale:
+    """Scales of both channels from raw hourly scores (entities, hours); `hours` (hours,) are hours of day.
+
+    `entity_days` where entities without any surprise are left out of the scores; None: as many as there are scores.
+    """
+    days = raw.ratio.size / 24.0 if entity_days is None else entity_days
+    return OutboundScale(_learn(raw.ratio, hours, options, days), _learn(raw.volume, hours, options, days))
 
 
-def _learn(scores: Float64, hours: NDArray[np.int64], options: OutboundOptions) -> ChannelScale:
-    entity_days = scores.size / 24.0
+def _learn(scores: Float64, hours: NDArray[np.int64], options: OutboundOptions, entity_days: float) -> ChannelScale:
     counts = count_findings(scores, options.merge_hours)
     passing = threshold_for(counts, PASSING_BUDGET * entity_days / 1000.0)
     context = learn_context(scores, hours, passing, options.context_hours, options.merge_hours)
@@ -98,7 +103,10 @@ def apply_scale(
     return Scored(np.maximum(parts.ratio, parts.volume), parts, off)
 
 
-def learn_threshold(scores: Float64, budget: float, options: OutboundOptions) -> float:
+def learn_threshold(
+    scores: Float64, budget: float, options: OutboundOptions, entity_days: float | None = None
+) -> float:
     """The smallest threshold on S that gave at most `budget` findings per 1000 entity-days over these hours."""
+    days = scores.size / 24.0 if entity_days is None else entity_days
     counts = count_findings(scores, options.merge_hours)
-    return threshold_for(counts, budget * scores.size / 24.0 / 1000.0)
+    return threshold_for(counts, budget * days / 1000.0)

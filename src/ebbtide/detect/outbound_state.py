@@ -74,7 +74,8 @@ class DayReference:
 
 def open_day(state: OutboundState, options: OutboundOptions) -> DayReference:
     """References for the day after the last closed one."""
-    history = state.hourly_ratio[:, -options.ratio_days :].reshape(len(state.cusum), -1).astype(np.float32)
+    recent = state.hourly_ratio[:, -options.ratio_days :]
+    history = recent.reshape(len(recent), recent.shape[1] * HOURS).astype(np.float32)
     days = slice(-options.usual_days, None)
     return DayReference(
         usual_hour(state.hourly_volume[:, days], options.usual_minimum),

@@ -14,6 +14,9 @@ import numpy as np
 from ebbtide.baseline.moments import Moments
 from ebbtide.detect.detection import AnyDetector
 from ebbtide.detect.detector import Anomalies, Baseline
+from ebbtide.detect.outbound_detector import Outbound, OutboundSettings
+from ebbtide.finding.outbound_evidence import OutboundEvidence
+from ebbtide.finding.outbound_repeat import repeat_scores
 from ebbtide.series import Endpoint, Entity, Window
 
 #: Hits kept per metric: all of an hour in 10 s buckets, aligned or not. Of longer windows the rest is only counted.
@@ -109,6 +112,8 @@ class Evidence:
     metrics: tuple[MetricEvidence, ...]
     destinations: tuple[DestinationShare, ...] = ()
     destinations_left_out: int = 0
+    outbound: OutboundEvidence | None = None
+    """What the detector `outbound` was judged with; None for detectors of windows and moments."""
 
     @property
     def has_other_destinations(self) -> bool:
@@ -138,6 +143,8 @@ def repeat(evidence: Evidence, detector: AnyDetector) -> Verdict:
     left_out = sum(one.hits_left_out for one in evidence.metrics)
     if detector.name != evidence.detector:
         return Verdict(False, left_out == 0, 0, (f"detector {detector.name}, recorded {evidence.detector}",))
+    if isinstance(detector, Outbound):
+        return _repeat_outbound(evidence)
     starts = [hit.start_ns for one in evidence.metrics for hit in one.hits]
     if not starts or (max(starts) - min(starts)) // evidence.bucket_ns >= _WIDEST:
         return Verdict(False, left_out == 0, 0, ("no hits, or hits too far apart, in the record",))
@@ -150,6 +157,22 @@ def repeat(evidence: Evidence, detector: AnyDetector) -> Verdict:
     if left_out == 0 and not anomalies.fired[0]:
         differences.append("does not fire")
     return Verdict(not differences, left_out == 0, count, tuple(differences))
+
+
+def _repeat_outbound(evidence: Evidence) -> Verdict:
+    found = evidence.outbound
+    if found is None:
+        return Verdict(False, True, 0, ("the record holds nothing to judge again",))
+    settings = OutboundSettings.model_validate(dict(evidence.options))
+    scores = repeat_scores(found, settings.options())
+    differences = [
+        f"{one.metric}: score {score}, recorded {one.score}"
+        for one, score in zip(found.pairs, scores, strict=True)
+        if score != one.score
+    ]
+    if not max(scores) > found.threshold:
+        differences.append("does not pass the threshold")
+    return Verdict(not differences, True, evidence.count, tuple(differences))
 
 
 def _window_of(evidence: Evidence, first_ns: int, last_ns: int) -> Window:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ebbtide.errors import DataError
+from ebbtide.finding import outbound_form
 from ebbtide.finding.annotations import Annotations, Technique
 from ebbtide.finding.evidence import BaselineMoments, DestinationShare, Evidence, HitBucket, MetricEvidence
 from ebbtide.finding.filters import Filter, matchers_text, parse_matchers
@@ -119,6 +120,7 @@ def _evidence(evidence: Evidence) -> dict[str, object]:
         "metrics": [_metric(one) for one in evidence.metrics],
         "destinations": [_destination(one) for one in evidence.destinations],
         "destinations_left_out": evidence.destinations_left_out,
+        "outbound": None if evidence.outbound is None else outbound_form.to_object(evidence.outbound),
     }
 
 
@@ -229,6 +231,8 @@ def _read_evidence(found: Mapping[str, Any]) -> Evidence:
         tuple(_read_metric(one) for one in found["metrics"]),
         tuple(_read_destination(one) for one in found["destinations"]),
         _whole(found["destinations_left_out"]),
+        # Findings kept before there was such a detector do not have it.
+        outbound_form.from_object(found["outbound"]) if found.get("outbound") else None,
     )
 
 

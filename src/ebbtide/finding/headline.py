@@ -46,7 +46,7 @@ def headline(entity: Entity, evidence: Evidence, span_ns: int) -> str:
     parts = [f"{subject(entity)} {_deed(main, told, kinds['new_sockets'])} in {duration_text(span_ns)}"]
     parts.append(_how_unusual(told, evidence.bucket_ns))
     sentence = ", ".join(part for part in parts if part)
-    where = _where_to(evidence.destinations) if main == "bytes" else ""
+    where = where_to(evidence.destinations) if main == "bytes" else ""
     return f"{sentence}; {where}" if where else sentence
 
 
@@ -91,7 +91,8 @@ def _how_unusual(told: list[MetricEvidence], bucket_ns: int) -> str:
     return f"up to {ratio_text(worst.value / worst.mean)} x its usual {duration_text(bucket_ns)}"
 
 
-def _where_to(destinations: tuple[DestinationShare, ...]) -> str:
+def where_to(destinations: tuple[DestinationShare, ...]) -> str:
+    """Where most of it went, and how much to the largest place never seen before; "" where nothing is known."""
     ranked = sorted(destinations, key=lambda one: -one.bytes)
     if not ranked or ranked[0].bytes <= 0:
         return ""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from ebbtide.recording.recording import (
     COLUMNS,
+    FLOORS,
     START_NS,
     UNIT,
     Incident,
@@ -23,6 +24,7 @@ from ebbtide.recording.recording import (
 
 __all__ = [
     "COLUMNS",
+    "FLOORS",
     "SCALES",
     "START_NS",
     "UNIT",

@@ -26,6 +26,9 @@ from ebbtide.series import MINUTE_NS
 #: What values are in after `SCALES`: the publisher scaled them to 0..1, so they never were bytes again.
 UNIT = "scaled units"
 
+#: From what on an hour counts, in place of the 10 MB that bytes would have: a hundredth of the median hour.
+FLOORS = MappingProxyType({"tcp.bytes": 14e6})
+
 #: Minute 0 is 2024-01-01T00:00:00Z. Ours: the publisher gives no calendar time.
 START_NS = 1_704_067_200 * 10**9
 

@@ -9,7 +9,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ebbtide.series import HOUR_NS, Endpoint, Float64, Int64
+from ebbtide.finding.evidence import DestinationShare
+from ebbtide.series import HOUR_NS, Endpoint, Entity, Float64, Int64
 from ebbtide.store.connection import query
 from ebbtide.store.identity import Identity
 from ebbtide.store.segments import CommittedSegments
@@ -78,3 +79,23 @@ class Contacts:
     def units(self) -> set[str]:
         """The units of what was imported; "" is the metric's own."""
         return {row[0] for row in self._con.execute("SELECT DISTINCT unit FROM provenance").fetchall()}
+
+
+def destinations_of(contacts: list[Contact], label_of: dict[int, Entity]) -> dict[Entity, tuple[DestinationShare, ...]]:
+    """For each row of the window its destinations, each once, the largest first."""
+    sent: dict[Entity, dict[Endpoint, float]] = {}
+    seen: dict[tuple[Entity, Endpoint], int] = {}
+    for contact in contacts:
+        label, place = label_of[contact.entity], contact.destination
+        places = sent.setdefault(label, {})
+        places[place] = places.get(place, 0.0) + contact.sent
+        if contact.first_seen_ns is not None:
+            seen[label, place] = min(seen.get((label, place), contact.first_seen_ns), contact.first_seen_ns)
+    shares = {}
+    for label, places in sent.items():
+        total = sum(places.values())
+        shares[label] = tuple(
+            DestinationShare(place, value, value / total if total else 0.0, seen.get((label, place)))
+            for place, value in sorted(places.items(), key=lambda item: (-item[1], item[0]))
+        )
+    return shares

@@ -76,6 +76,9 @@ def _derive_run(con: duckdb.DuckDBPyConnection, segments: Segments, first: int, 
     samples = segments.between(first * HOUR_NS, last * HOUR_NS)
     con.execute(query("hours").replace("{samples}", samples))
     con.execute(query("edges").replace("{samples}", samples))
+    con.execute(
+        "INSERT INTO due_hours SELECT DISTINCT hour FROM dirty_hours WHERE hour >= $first AND hour < $last", span
+    )
     con.execute("DELETE FROM dirty_hours WHERE hour >= $first AND hour < $last", span)
 
 

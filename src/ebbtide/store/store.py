@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -18,13 +18,14 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from ebbtide.errors import ServiceError
+from ebbtide.errors import ConfigError, ServiceError
 from ebbtide.series import HOUR_NS, Batch, Counts, Entity
-from ebbtide.store import append, exports, retention, rollup
+from ebbtide.store import append, exports, peaks, retention, rollup
 from ebbtide.store.arrivals import Arrivals
 from ebbtide.store.backup import backup
 from ebbtide.store.connection import connect, query
 from ebbtide.store.identity import Identity
+from ebbtide.store.opened_days import OpenedCache
 from ebbtide.store.outbox import Outbox
 from ebbtide.store.segments import Segments
 from ebbtide.store.view import View
@@ -47,6 +48,7 @@ class Store(View):
         self.generation = 0
         self._depth = 0
         self._con = con
+        self._cache = OpenedCache()
         self._load()
 
     @classmethod
@@ -66,7 +68,7 @@ class Store(View):
         with self.lock:
             con = self._con.cursor()
             con.execute(query("macros"))  # they are a connection's own
-            return View(con, self.identity, self._segments.committed)
+            return View(con, self.identity, self._segments.committed, self._cache)
 
     def lane(self) -> Outbox:
         """The outbox for one thread that delivers: a connection of its own, writing in turn with all others."""
@@ -164,11 +166,14 @@ class Store(View):
         with self.transaction():
             place = [entity.cluster, entity.namespace, entity.workload, entity.process]
             self._con.execute("INSERT INTO masks VALUES (?, ?, ?, ?, ?, ?, ?)", [*place, from_ns, to_ns, reason])
+        self._cache.forget()
 
     def unmask(self, reason: str) -> int:
         """Take away the masks of this reason; how many there were."""
         with self.transaction():
-            return len(self._con.execute("DELETE FROM masks WHERE reason = ? RETURNING 1", [reason]).fetchall())
+            gone = len(self._con.execute("DELETE FROM masks WHERE reason = ? RETURNING 1", [reason]).fetchall())
+        self._cache.forget()
+        return gone
 
     def masks(self) -> list[tuple[Entity, int, int, str]]:
         """What is left out of baselines: entity, from, to, reason; the latest begin first."""
@@ -223,9 +228,40 @@ class Store(View):
                 rollup.derive(self._con, self._segments, hours, progress)
                 self._dirty -= hours
                 rollup.close_days(self._con, self._open_days(last))
+                self._learn(last)
             except BaseException:
                 self._load()
                 raise
+
+    def _learn(self, last: int | None) -> None:
+        """Bring peaks, closed days and their scales up to the hour `last` (None: up to the data)."""
+        due = {row[0] for row in self._con.execute("SELECT DISTINCT hour FROM due_hours").fetchall()}
+        if not due:
+            return
+        before = last
+        if before is None:
+            newest = self._con.execute("SELECT max(hour) FROM hours").fetchall()[0][0]
+            before = max(due | {newest or 0}) + 1
+        hours = peaks.touched(due, before)
+        peaks.derive(self._con, self.identity, self._segments, self.minutes, self.floors, hours)
+        learned = self.outbound.learned
+        with self.transaction():
+            learned.forget_from(min(due) // 24)
+            self._con.execute("DELETE FROM due_hours")
+        for day in learned.to_close(before):
+            with self.transaction():
+                learned.close(day)
+        self._cache.forget(min(due))
+
+    def set_floors(self, floors: Mapping[str, float]) -> None:
+        """Set the floors of an empty store: what is learned rests on them. Raises ConfigError where data are."""
+        if self.reading.span() is not None and dict(floors) != self.floors:
+            raise ConfigError("floors can only be set before data come in", hint="import into a new --db FILE")
+        with self.transaction():
+            self._con.execute("DELETE FROM floors")
+            for metric, per_hour in floors.items():
+                self._con.execute("INSERT INTO floors VALUES (?, ?)", [metric, per_hour])
+        self._load()
 
     def _open_days(self, last_hour: int | None) -> list[int]:
         """Days with hours that are not merged yet and have passed, except those with an hour still to derive."""

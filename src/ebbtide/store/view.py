@@ -12,20 +12,24 @@ from typing import Self
 
 import duckdb
 
+from ebbtide.baseline.floors import FLOORS
 from ebbtide.errors import ServiceError
 from ebbtide.store.contacts import Contacts
 from ebbtide.store.coverage import Coverage
 from ebbtide.store.filters import Filters
 from ebbtide.store.findings import Findings
 from ebbtide.store.identity import Identity
+from ebbtide.store.learned_days import LearnedDays
 from ebbtide.store.minutes import MinuteReading
 from ebbtide.store.notices import Notices
+from ebbtide.store.opened_days import OpenedCache, OutboundReading
 from ebbtide.store.outbox import Outbox
 from ebbtide.store.plans import Plans
 from ebbtide.store.progress import Progress
 from ebbtide.store.reading import Reading
 from ebbtide.store.risks import Risks
 from ebbtide.store.segments import CommittedSegments
+from ebbtide.store.trailing_sums import TrailingReading
 
 
 class View:
@@ -38,14 +42,18 @@ class View:
     findings: Findings
     filters: Filters
     outbox: Outbox
+    outbound: OutboundReading
     progress: Progress
     notices: Notices
     plans: Plans
     risks: Risks
     coverage: Coverage
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments, cache: OpenedCache
+    ) -> None:
         self._con = con
+        self._cache = cache
         self._show(identity, segments)
 
     def _show(self, identity: Identity, segments: CommittedSegments) -> None:
@@ -56,12 +64,20 @@ class View:
         self.minutes = MinuteReading(con, identity, segments)
         self.findings = Findings(con, self.transaction)
         self.filters = Filters(con, self.transaction)
+        learned = LearnedDays(con, identity, self.floors)
+        self.outbound = OutboundReading(learned, TrailingReading(con, identity, segments), self._cache)
         self.outbox = Outbox(con, self.transaction)
         self.progress = Progress(con, self.transaction)
         self.notices = Notices(con, self.transaction)
         self.risks = Risks(con, self.transaction)
         self.plans = Plans(con, self.transaction)
         self.coverage = Coverage(con)
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """From what on an hour's traffic counts, by metric, in its unit: those set, else those that ship."""
+        rows = self._con.execute("SELECT metric, per_hour FROM floors").fetchall()
+        return dict(rows) or dict(FLOORS)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -1,0 +1,95 @@
+"""What a day's scores are measured with, as JSON and back.
+
+Kept with the day, so that a score can be repeated long after the scores it was learned from are gone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ebbtide.baseline.calibration import Curve
+from ebbtide.baseline.calibration_context import Context
+from ebbtide.detect.outbound_scale import ChannelScale, OutboundScale
+from ebbtide.errors import DataError
+from ebbtide.series import Float64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DayScale:
+    """A day's scale and the thresholds on S for budgets (findings per 1000 entity-days), rare first.
+
+    `entities` is how many were learned from on the last day; `is_own` says that the fleet's own scores were, not those
+    that ship.
+    """
+
+    scale: OutboundScale
+    budgets: Float64
+    thresholds: Float64
+    entities: int
+    is_own: bool
+
+    def threshold(self, budget: float) -> float:
+        """The threshold for a budget, linear in its logarithm, held at the ends."""
+        return float(np.interp(np.log(budget), np.log(self.budgets), self.thresholds))
+
+
+def to_object(one: DayScale) -> dict[str, object]:
+    """The scale as JSON-ready dictionaries and lists."""
+    return {
+        "ratio": _channel(one.scale.ratio),
+        "volume": _channel(one.scale.volume),
+        "budgets": one.budgets.tolist(),
+        "thresholds": one.thresholds.tolist(),
+        "entities": one.entities,
+        "is_own": one.is_own,
+    }
+
+
+def to_json(one: DayScale) -> str:
+    """The scale as one JSON object."""
+    return json.dumps(to_object(one))
+
+
+def from_object(found: Any) -> DayScale:
+    """The scale that `to_object` made. Raises DataError for anything else."""
+    try:
+        return DayScale(
+            OutboundScale(_read(found["ratio"]), _read(found["volume"])),
+            _array(found["budgets"]),
+            _array(found["thresholds"]),
+            int(found["entities"]),
+            bool(found["is_own"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"not a stored scale: {error}") from error
+
+
+def from_json(text: str) -> DayScale:
+    """The scale that `to_json` wrote. Raises DataError for anything else."""
+    try:
+        return from_object(json.loads(text))
+    except ValueError as error:
+        raise DataError(f"not a stored scale: {error}") from error
+
+
+def _channel(one: ChannelScale) -> dict[str, object]:
+    return {
+        "passing": one.context.passing,
+        "others": one.context.others,
+        "rhythm": one.context.rhythm.tolist(),
+        "scores": one.curve.scores.tolist(),
+        "log_budget": one.curve.log_budget.tolist(),
+    }
+
+
+def _read(found: Any) -> ChannelScale:
+    context = Context(float(found["passing"]), float(found["others"]), _array(found["rhythm"]))
+    return ChannelScale(context, Curve(_array(found["scores"]), _array(found["log_budget"])))
+
+
+def _array(values: Any) -> Float64:
+    return np.array([float(one) for one in values], np.float64)

@@ -1,0 +1,50 @@
+"""Judge a finding of the outbound detector again, from its evidence alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ebbtide.baseline.cusum import Usual
+from ebbtide.baseline.records import latest
+from ebbtide.baseline.records_shipped import shipped_models
+from ebbtide.baseline.trailing_statistics import HOURS, Float32
+from ebbtide.detect.outbound import Channels, day_records
+from ebbtide.detect.outbound_instant import measure, show
+from ebbtide.detect.outbound_options import OutboundOptions
+from ebbtide.detect.outbound_state import DayReference, OutboundState
+from ebbtide.finding.outbound_evidence import OutboundEvidence, PairEvidence
+from ebbtide.series import Float64
+
+
+def repeat_scores(evidence: OutboundEvidence, options: OutboundOptions) -> list[float]:
+    """S of each metric in the evidence, in its order; raises ValueError where it is malformed."""
+    return [_repeat(one, evidence, options) for one in evidence.pairs]
+
+
+def _repeat(one: PairEvidence, evidence: OutboundEvidence, options: OutboundOptions) -> float:
+    state = OutboundState.empty(1, options)
+    kept = np.array(one.maxima, np.float32)[None]
+    state.maxima[..., state.maxima.shape[-1] - kept.shape[-1] :] = latest(kept, kept.shape[-1])
+    records = day_records(state, shipped_models(), options)
+    usual = Usual(_one(one.usual_ratio), _one(one.ratio_spread))
+    reference = DayReference(_hours(one.usual_volume), _hours(one.usual_inbound), usual)
+    instant = show(
+        _row(one.sent), _row(one.received), np.array([one.floor]), evidence.hour, _one(one.cusum), reference, records,
+        options,
+    )  # fmt: skip
+    others = Channels(np.array([[one.others_ratio]]), np.array([[one.others_volume]]))
+    has_received = np.array([one.has_received])
+    scored = measure(instant.raw.channels, others, evidence.hour, has_received, evidence.scale.scale, options)
+    return float(scored.score[0, 0])
+
+
+def _one(value: float) -> Float32:
+    return np.array([value], np.float32)
+
+
+def _hours(value: float) -> Float32:
+    return np.full((1, HOURS), value, np.float32)
+
+
+def _row(values: tuple[float, ...]) -> Float64:
+    return np.array([values], np.float64)

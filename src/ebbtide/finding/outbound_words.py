@@ -1,0 +1,127 @@
+"""Words for findings of the outbound detector: what was sent and received, what record it broke, how rare that is."""
+
+from __future__ import annotations
+
+import math
+
+from ebbtide.baseline.trailing_statistics import WINDOW_HOURS
+from ebbtide.finding.evidence import DestinationShare
+from ebbtide.finding.headline import amount_text, kind_of, subject, where_to
+from ebbtide.finding.outbound_evidence import OutboundEvidence, PairEvidence, Part
+from ebbtide.finding.text import count_text, duration_text, ratio_text
+from ebbtide.series import HOUR_NS, Entity
+
+#: Days beyond this are told as years.
+_YEAR = 365.25
+#: A return period beyond this is told as such: no history reaches so far.
+_LONGEST_YEARS = 100
+
+_NAMES = {
+    "RATIO_1H": "sent against received, 1 h",
+    "RATIO_6H": "sent against received, 6 h",
+    "VOLUME_1H": "sent in 1 h",
+    "VOLUME_6H": "sent in 6 h",
+    "VOLUME_24H": "sent in 24 h",
+    "USUAL_HOUR": "sent in 1 h, against this hour of day",
+    "DRIP": "sent against received, added up over days",
+}
+_WINDOW = {"RATIO_6H": 1, "VOLUME_6H": 1, "VOLUME_24H": 2}
+
+
+def window_of(one: PairEvidence) -> int:
+    """The place of the window that tells most: that of the most surprising statistic."""
+    return _WINDOW.get(one.parts[0].statistic, 0) if one.parts else 0
+
+
+def outbound_headline(
+    entity: Entity, evidence: OutboundEvidence, unit: str, destinations: tuple[DestinationShare, ...]
+) -> str:
+    """One sentence: who sent how much, what came back, which record that breaks, how rare it is, and to where."""
+    main = evidence.main
+    at = window_of(main)
+    sent, received = (amount_text(values[at], unit) for values in (main.sent, main.received))
+    deed = f"{subject(entity)} sent {sent} in {duration_text(WINDOW_HOURS[at] * HOUR_NS)}"
+    if main.has_received:
+        deed += f" and received {received}"
+    parts = [deed, _record(main), rarity(main)]
+    sentence = ", ".join(part for part in parts if part)
+    where = where_to(destinations) if kind_of(main.metric) == "bytes" else ""
+    return f"{sentence}; {where}" if where else sentence
+
+
+def _record(main: PairEvidence) -> str:
+    """By how much a record is broken, in the words of the most surprising statistic that breaks one."""
+    for part in main.parts:
+        if part.record_days_ago is None or not part.value > part.record:
+            continue
+        factor = math.exp(min(part.value - part.record, 50.0))
+        if factor < 1.05:
+            continue
+        if part.statistic.startswith("RATIO"):
+            return f"{ratio_text(factor)} x as lopsided as on any day before"
+        if part.statistic.startswith("VOLUME"):
+            return f"{ratio_text(factor)} x its record"
+        if part.statistic == "USUAL_HOUR":
+            return "far above what is usual at this hour"
+    return ""
+
+
+def rarity(main: PairEvidence) -> str:
+    """How often to expect the like for this entity: `expected once in 4 months`; "" for what happens every few days."""
+    days = main.parts[0].return_days if main.parts else 1.0
+    return f"expected once in {period_text(days)}" if days >= 7 else ""
+
+
+def period_text(days: float) -> str:
+    """A return period in words.
+
+    >>> [period_text(days) for days in (3.2, 20, 75, 500, 1e9)]
+    ['3 days', '3 weeks', '2 months', '1.4 years', 'more than 100 years']
+    """
+    if not days < _LONGEST_YEARS * _YEAR:
+        return f"more than {_LONGEST_YEARS} years"
+    for size, name in ((_YEAR, "years"), (30.4, "months"), (7.0, "weeks")):
+        if days >= 1.5 * size or (name == "years" and days >= size):
+            return f"{days / size:.1f} {name}" if days < 2 * size and name == "years" else f"{days / size:.0f} {name}"
+    return f"{days:.0f} days"
+
+
+def explain_outbound(evidence: OutboundEvidence, unit: str) -> list[str]:
+    """Lines: the score and its threshold, then what each statistic of each metric contributed."""
+    per_1000 = math.exp(-evidence.score)
+    lines = [
+        f"How unusual: {count_text(per_1000)} findings this surprising are expected per 1000 entity-days; "
+        f"told are up to {count_text(evidence.budget)} (score {evidence.score:.2f}, line {evidence.threshold:.2f}).",
+    ]
+    for pair in evidence.pairs:
+        lines += _explain(pair, unit)
+    if not evidence.scale.is_own:
+        lines.append("Measured with the scale that ships: this fleet has too few days of its own yet.")
+    return lines
+
+
+def _explain(pair: PairEvidence, unit: str) -> list[str]:
+    sums = [
+        f"{amount_text(sent, unit)} sent" + (f" and {amount_text(got, unit)} received" if pair.has_received else "")
+        + f" in {hours} h"
+        for sent, got, hours in zip(pair.sent, pair.received, WINDOW_HOURS, strict=True)
+        if not math.isnan(sent)
+    ]  # fmt: skip
+    channel = "sending that receiving does not explain" if pair.ratio >= pair.volume else "plain volume"
+    lines = [f"{pair.metric}: {'; '.join(sums)}. Decided by {channel}."]
+    lines += [_part(part) for part in pair.parts if part.surprise > 0]
+    others = max(pair.others_ratio, pair.others_volume)
+    if others >= 1:
+        lines.append(f"{count_text(others)} other processes were surprising with it, which takes from the score.")
+    return lines
+
+
+def _part(part: Part) -> str:
+    name = _NAMES[part.statistic]
+    if part.record_days_ago is None:
+        return f"  {name}: no record yet"
+    against = math.exp(max(min(part.value - part.record, 50.0), -50.0))
+    return (
+        f"  {name}: {ratio_text(against)} x its record of {part.record_days_ago} valid days ago "
+        f"({part.days} days known), a day like this once in {period_text(part.return_days)}"
+    )

@@ -1,0 +1,29 @@
+import dataclasses
+
+import pytest
+from outbound_samples import evidence, pair
+
+from ebbtide.detect.outbound_options import OutboundOptions
+from ebbtide.finding.outbound_repeat import repeat_scores
+
+OPTIONS = OutboundOptions()
+
+
+def test_each_metric_is_judged_by_its_own_numbers():
+    twice = repeat_scores(evidence(pair(), pair()), OPTIONS)
+    more = repeat_scores(evidence(pair(sent=(9e9, 9e9, 9e9))), OPTIONS)
+
+    assert twice[0] == twice[1]
+    assert more[0] > twice[0]
+
+
+def test_others_who_were_surprising_take_from_the_score():
+    alone, together = (repeat_scores(evidence(pair(others_ratio=n, others_volume=n)), OPTIONS)[0] for n in (0.0, 20.0))
+
+    assert together < alone
+
+
+def test_maxima_longer_than_any_history_are_refused():
+    one = pair(maxima=tuple(tuple([1.0] * 200) for _ in range(7)))
+    with pytest.raises(ValueError):
+        repeat_scores(dataclasses.replace(evidence(one)), OPTIONS)
