@@ -273,3 +273,13 @@ def test_an_open_finding_of_a_cluster_that_is_gone_ends_a_day_later():
         assert clock.tick(END_S * SECOND_NS + HOUR_NS).changes == {"opened": 1}
         assert clock.tick(END_S * SECOND_NS + 24 * HOUR_NS).changes == {}
         assert clock.tick(END_S * SECOND_NS + 31 * HOUR_NS).changes == {"closed": 1}
+
+
+def test_a_tick_that_is_told_to_stop_ends_after_the_evaluation_under_way():
+    answers = iter([False, True, False])
+    with Store.open() as store:
+        clock = Clockwork(store, [OFTEN], is_stopping=lambda: next(answers, False))
+        store.append(batch_of(QUIET), 1)
+        ticked = clock.tick(END_S * SECOND_NS)
+        assert (ticked.evaluations, ticked.is_behind) == (1, True)
+        assert clock.tick(END_S * SECOND_NS).evaluations > 1

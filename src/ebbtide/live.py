@@ -63,8 +63,14 @@ def _no_time() -> float:
     return 0.0
 
 
+def _never() -> bool:
+    return False
+
+
 class Clockwork:
     """Judges what is due, for one store; used from one thread. `judged` and `counts` tell how it fares.
+
+    `timer` measures evaluations, in seconds; where `is_stopping` says so, a tick ends after the evaluation under way.
 
     What it keeps in memory can be lost at any time: all that matters is in the store.
     """
@@ -79,6 +85,7 @@ class Clockwork:
         outlet: Outlet | None = None,
         shard_entities: int = SHARD,
         timer: Callable[[], float] = _no_time,
+        is_stopping: Callable[[], bool] = _never,
     ) -> None:
         self.detections = tuple(detections)
         self.pace = pace or Pace()
@@ -89,6 +96,7 @@ class Clockwork:
         self._detectors = detectors
         self._shard_entities = shard_entities
         self._timer = timer
+        self._is_stopping = is_stopping
         self._late_at_ns: int | None = None
 
     def tick(self, now_ns: int) -> Ticked:
@@ -113,6 +121,9 @@ class Clockwork:
 
     def _run(self, steps: Iterable[Due], ticked: Ticked, *, is_late: bool) -> None:
         for step in steps:
+            if self._is_stopping():
+                ticked.is_behind = True
+                return
             if step.detection.id in ticked.failed:
                 continue
             try:
@@ -205,7 +216,7 @@ class Clockwork:
         if again:
             self._store.roll_up((max(one.hour for one in again) + 1) * HOUR_NS)
         self._run(due_again(self.detections, again, reached), ticked, is_late=True)
-        if not ticked.failed:
+        if not ticked.failed and not self._is_stopping():
             with self._store.transaction():
                 self._store.progress.settle(late)
         ticked.late, ticked.too_old = len(again), len(old)

@@ -4,7 +4,7 @@ def test_the_example_is_a_good_file(ebbtide, tmp_path):
     ran = ebbtide("config", "check")
 
     assert ran.code == 0
-    assert "ebbtide.yaml is good: 2 detections, 1 sinks" in ran.out
+    assert "ebbtide.yaml is good" in ran.out and "1 sinks" in ran.out
 
 
 def test_mistakes_are_told_with_line_and_hint(ebbtide, tmp_path):

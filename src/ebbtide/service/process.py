@@ -208,6 +208,7 @@ class Service:
                 pace=config.pace,
                 outlet=outlet,
                 timer=time.perf_counter,
+                is_stopping=self._stopping.is_set,
             )
 
         return make
