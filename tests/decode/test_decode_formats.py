@@ -80,7 +80,7 @@ def test_columns_have_their_types(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_no_points_are_no_error(name: str) -> None:
-    empty = {"otlp_proto": b"", "otlp_json": b"{}", "hec": b"", "csv": b"time_ns,metric,value\n"}
+    empty = {"otlp_proto": b"", "otlp_json": b"{}", "hec": b"", "remote_write": b"", "csv": b"time_ns,metric,value\n"}
     body = empty.get(name) if name in empty else BODIES[name]([])
     batch = session().decode(name, body or b"")
     assert len(batch) == 0 and batch.counts.received == 0

@@ -212,3 +212,51 @@ def test_the_order_of_rows_does_not_matter(n: int) -> None:
     forward = run(CounterState(), rows)
     backward = run(CounterState(), rows[::-1])
     np.testing.assert_array_equal(forward.delta, backward.delta)
+
+
+STEP = st.lists(
+    st.tuples(st.integers(0, 4), st.just(0), st.integers(1, 30), st.integers(0, 9).map(float), st.booleans()),
+    max_size=6,
+)
+
+
+@settings(STEADY, max_examples=200)
+@given(before=STEP, kept=STEP, undone=st.lists(STEP, max_size=3))
+def test_undo_leaves_the_state_as_it_was_at_the_mark(before: list, kept: list, undone: list) -> None:
+    state = CounterState()
+    run(state, before)
+    first = state.mark()
+    run(state, kept)
+    at_mark = state.export()
+    place = state.mark()
+    for rows in undone:
+        run(state, rows)
+    state.undo(place)
+    assert state.export() == at_mark
+    fresh = CounterState()
+    fresh.restore(at_mark.items())
+    for rows in undone:  # the same bodies again give the same deltas
+        again, expected = run(state, rows), run(fresh, rows)
+        np.testing.assert_array_equal(again.delta, expected.delta)
+    state.undo(first)
+    oracle_state = CounterState()
+    run(oracle_state, before)
+    assert state.export() == oracle_state.export()
+
+
+def test_what_was_kept_cannot_be_undone() -> None:
+    state = CounterState()
+    state.mark()
+    run(state, one((10, 1.0)))
+    state.keep()
+    state.undo()
+    assert state.get(7) is not None
+
+
+def test_nothing_is_evicted_before_it_is_kept() -> None:
+    state = CounterState(series_max=2)
+    state.mark()
+    run(state, [(key, 0, 10 + key, 1.0, False) for key in range(4)])
+    assert len(state) == 4
+    state.keep()
+    assert len(state) <= 2 and state.evicted > 0

@@ -10,6 +10,7 @@ from ebbtide.decode.columns import CsvTable, ParquetTable
 from ebbtide.decode.hec import Hec
 from ebbtide.decode.otlp import OtlpProto
 from ebbtide.decode.otlp_json import OtlpJson
+from ebbtide.decode.remote_write import RemoteWrite
 from ebbtide.decode.temporality import CounterState
 from ebbtide.series import Batch
 
@@ -31,6 +32,7 @@ DECODERS: Final[dict[str, Callable[[Catalog], Decoder]]] = {
     "otlp_proto": OtlpProto,
     "otlp_json": OtlpJson,
     "hec": Hec,
+    "remote_write": RemoteWrite,
     "csv": CsvTable,
     "parquet": ParquetTable,
 }

@@ -24,6 +24,8 @@ class Session:
 
     `default_cluster` names the cluster of points that name none; it is part of their series' identity. `readings` are
     the last readings of a former session, from `export_readings` or the store: (key, (start_ns, end_ns, reading)).
+    `state`: counters shared with other sessions of the same thread, for a source that comes by several ways; None: its
+    own.
     """
 
     def __init__(
@@ -32,10 +34,11 @@ class Session:
         *,
         default_cluster: str = "default",
         readings: Iterable[tuple[int, tuple[int, int, float]]] = (),
+        state: CounterState | None = None,
     ) -> None:
         self.preset = preset
         self.catalog = Catalog(Mapper(preset, default_cluster))
-        self.state = CounterState()
+        self.state = CounterState() if state is None else state
         self.state.restore(readings)
         self._decoders: dict[str, Decoder] = {}
 

@@ -36,6 +36,9 @@ class CounterState:
 
     Bounded: above `series_max` the quarter that has been silent longest is dropped and counted in `evicted`; a dropped
     series starts again with a baseline.
+
+    Deltas are only true once they are stored: between `mark` and `keep` or `undo` the state remembers what it was, so
+    that a body whose samples could not be kept gives the same deltas when it comes again.
     """
 
     def __init__(self, *, series_max: int = SERIES_MAX) -> None:
@@ -46,6 +49,7 @@ class CounterState:
         self._start: Int64 = np.zeros(1024, np.int64)
         self._end: Int64 = np.zeros(1024, np.int64)
         self._reading: Float64 = np.zeros(1024, np.float64)
+        self._undo: list[_Before] | None = None
 
     def __len__(self) -> int:
         return len(self._row)
@@ -76,6 +80,32 @@ class CounterState:
             self._start[rows], self._end[rows], self._reading[rows] = start, end, reading
             self._evict()
 
+    def mark(self) -> int:
+        """From here on remember what changes; the place to go back to."""
+        if self._undo is None:
+            self._undo = []
+        return len(self._undo)
+
+    def keep(self) -> None:
+        """What changed since the first `mark` stands."""
+        self._undo = None
+        self._evict()
+
+    def undo(self, place: int = 0) -> None:
+        """Make everything as it was at this `mark`; marks before it stay."""
+        if self._undo is None:
+            return
+        while len(self._undo) > place:
+            before = self._undo.pop()
+            known = before.is_known
+            for key in before.keys[~known].tolist():
+                row = self._row.pop(key, None)
+                if row is not None:
+                    self._free.append(row)
+            rows = self._rows_for(before.keys[known].tolist())
+            self._start[rows], self._end[rows] = before.start_ns[known], before.end_ns[known]
+            self._reading[rows] = before.reading[known]
+
     def last(self, keys: list[int]) -> tuple[Bool, Int64, Float64]:
         """For each key: whether there is a reading, its end_ns, the reading; shapes (n,)."""
         rows = np.fromiter((self._row.get(key, -1) for key in keys), np.int64, len(keys))
@@ -83,6 +113,8 @@ class CounterState:
 
     def update(self, keys: list[int], start_ns: Int64, end_ns: Int64, reading: Float64, ended: Bool) -> None:
         """The newest reading of each of these (distinct) series; where `ended`, the series is forgotten."""
+        if self._undo is not None:
+            self._undo.append(self._before(keys))
         for key in np.asarray(keys, np.int64)[ended].tolist():
             row = self._row.pop(key, None)
             if row is not None:
@@ -91,6 +123,10 @@ class CounterState:
         rows = self._rows_for(np.asarray(keys, np.int64)[on].tolist())
         self._start[rows], self._end[rows], self._reading[rows] = start_ns[on], end_ns[on], reading[on]
         self._evict()
+
+    def _before(self, keys: list[int]) -> _Before:
+        rows = np.fromiter((self._row.get(key, -1) for key in keys), np.int64, len(keys))
+        return _Before(np.asarray(keys, np.int64), rows >= 0, self._start[rows], self._end[rows], self._reading[rows])
 
     def _rows_for(self, keys: list[int]) -> Int64:
         rows = self._row
@@ -104,7 +140,7 @@ class CounterState:
         return np.fromiter((rows[key] for key in keys), np.int64, len(keys))
 
     def _evict(self) -> None:
-        if len(self._row) <= self.series_max:
+        if len(self._row) <= self.series_max or self._undo is not None:
             return
         keys = np.fromiter(self._row, np.int64, len(self._row))
         rows = np.fromiter(self._row.values(), np.int64, len(self._row))
@@ -113,6 +149,17 @@ class CounterState:
         for key in keys[oldest].tolist():
             self._free.append(self._row.pop(key))
         self.evicted += drop
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Before:
+    """Readings of distinct series before an update, as columns (n,); where not `is_known` there was none."""
+
+    keys: Int64
+    is_known: Bool
+    start_ns: Int64
+    end_ns: Int64
+    reading: Float64
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""OTLP metrics on the wire, declared no deeper than needed.
+"""OTLP metrics and Prometheus write requests on the wire, declared no deeper than needed.
 
 A descriptor of our own, compatible with opentelemetry-proto `metrics/v1/metrics.proto` (same field numbers), in which
 what repeats from request to request stays bytes: resources, scopes, metrics, data points, attributes. The C parser
@@ -63,6 +63,11 @@ _MESSAGES: Final = {
     ),
     "Array": ("1 values *Value",),
     "Pairs": ("1 values *KeyValue",),
+    # prometheus/prometheus prompb/remote.proto, types.proto. The value is a double; its bits tell a staleness marker.
+    "WriteRequest": ("1 timeseries *TimeSeries",),
+    "TimeSeries": ("1 labels *bytes", "2 samples *Sample", "4 histograms *bytes"),
+    "Label": ("1 name bytes", "2 value bytes"),
+    "Sample": ("1 value fixed64", "2 timestamp int64"),
 }
 
 
@@ -103,6 +108,8 @@ if TYPE_CHECKING:
     Resource: Any
     Scope: Any
     KeyValue: Any
+    WriteRequest: Any
+    Label: Any
 else:
     Request = MESSAGES["Request"]
     Metric = MESSAGES["Metric"]
@@ -110,3 +117,5 @@ else:
     Resource = MESSAGES["Resource"]
     Scope = MESSAGES["Scope"]
     KeyValue = MESSAGES["KeyValue"]
+    WriteRequest = MESSAGES["WriteRequest"]
+    Label = MESSAGES["Label"]
