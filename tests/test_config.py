@@ -1,6 +1,7 @@
 import pytest
 from pydantic import BaseModel, ConfigDict
 
+import ebbtide.receive.settings
 from ebbtide.config import EXAMPLE, Config, catalogue_of, detections_of, load_config
 from ebbtide.errors import ConfigError
 from ebbtide.registry import DETECTORS
@@ -73,9 +74,12 @@ def test_all_mistakes_are_told_at_once():
 
 
 def test_the_example_is_valid_and_says_the_defaults():
-    said, plain = loaded(EXAMPLE).settings, loaded("").settings
+    slots = {"receivers": ebbtide.receive.settings.Receivers, "web": WebSettings}
+    example = load_config(EXAMPLE, "e.yaml", {}, str, slots)
+    said, plain = example.settings, loaded("").settings
 
-    assert loaded(EXAMPLE).slots == loaded("").slots
+    assert example.slots["web"] == WebSettings()
+    assert [kind for kind, _ in example.slots["receivers"].listeners()] == ["otlp_http"]
     changed = {"clusters", "detections", "store"}
     assert said.model_dump(exclude=changed) == plain.model_dump(exclude=changed)
     assert said.store.model_dump(exclude={"disk_budget"}) == plain.store.model_dump(exclude={"disk_budget"})

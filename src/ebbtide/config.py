@@ -320,6 +320,8 @@ detections:
 guard: {clusters: 100, entities: 20000, series: 500000, destinations: 1000, share: 0.1, idle: 1h}
 sinks:                        # default: none; see docs/sinks.md
   log: {type: lines, path: "-"}
+receivers:                    # default: none; see docs/receivers.md
+  otlp_http: {address: "127.0.0.1:4318", cluster: prod}
 web: {address: "127.0.0.1:8765"}
 filter_share: 0.5
 log: {level: info}

@@ -130,6 +130,7 @@ def running(tmp_path):
     serve = "from ebbtide.cli.app import main; main()"
     (tmp_path / "ebbtide.yaml").write_text(
         f"store: {{path: {tmp_path / 's.duckdb'}}}\ntick: 1s\nweb: {{address: '127.0.0.1:{free_port()}'}}\n"
+        f"receivers: {{otlp_http: {{address: '127.0.0.1:{free_port()}', cluster: prod}}}}\n"
     )
     with (tmp_path / "err").open("wb") as err:
         process = subprocess.Popen(
@@ -161,6 +162,25 @@ def asked(base: str, path: str) -> tuple[int, str]:
         return 0, ""
 
 
+def post(base: str) -> None:
+    """One point of OTLP, sent as a collector does."""
+    labels = {"source.namespace.name": "shop", "source.workload.name": "checkout", "source.process.name": "nginx",
+              "source.resolution_type": "K8S_CONTAINER", "dest.workload.name": "x", "dest.resolution_type": "DNS",
+              "aggregation": "az_az"}  # fmt: skip
+    now_ns = time.time_ns()
+    point = {
+        "startTimeUnixNano": str(now_ns - 30 * SECOND_NS),
+        "timeUnixNano": str(now_ns),
+        "asInt": "7",
+        "attributes": [{"key": key, "value": {"stringValue": text}} for key, text in labels.items()],
+    }
+    metric = {"name": "tcp.bytes", "sum": {"aggregationTemporality": 1, "isMonotonic": True, "dataPoints": [point]}}
+    body = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}).encode()
+    request = urllib.request.Request(base + "/v1/metrics", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.status == 200
+
+
 def events(tmp_path: Path) -> list[str]:
     return [json.loads(line)["event"] for line in (tmp_path / "err").read_text().splitlines()]
 
@@ -173,6 +193,9 @@ def test_the_command_serves_probes_reloads_and_stops_with_0(running):
 
     assert "ebbtide_ready 1.0" in asked(base, "/metrics")[1]
     assert asked(base, "/nothing")[0] == 404
+    post("http://" + text.split("address: '")[2].partition("'")[0])
+    until(lambda: 'ebbtide_points_total{outcome="accepted"} 1.0' in asked(base, "/metrics")[1])
+    until(lambda: 'ebbtide_source_state{cluster="prod",state="new"} 1.0' in asked(base, "/metrics")[1])
     (tmp_path / "ebbtide.yaml").write_text(text + "latenes: 5m\n")
     process.send_signal(signal.SIGHUP)
     until(lambda: "reload_refused" in events(tmp_path))

@@ -31,16 +31,21 @@ def serve_command(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Run until told to stop."""
     settings = read_settings(config)
     # What only the service needs is imported here: other commands start faster, and work without its packages.
+    from ebbtide.guard import Guard
+    from ebbtide.receive.settings import Receivers
     from ebbtide.service.front import Front, WebSettings
     from ebbtide.service.probes import Probes
     from ebbtide.service.process import Server, Service
+    from ebbtide.service.receiving import Receiving
     from ebbtide.telemetry import Log, exposition
 
     def build(service: Service) -> Sequence[Server]:
-        web = service.config.slots["web"]
-        assert isinstance(web, WebSettings)  # noqa: S101  what `slots` says it is
+        web, receivers = service.config.slots["web"], service.config.slots["receivers"]
+        if not isinstance(web, WebSettings) or not isinstance(receivers, Receivers):
+            raise TypeError("the sections are not those of `slots`")
         probes = Probes(service.is_ready, lambda: exposition(service.health()))
-        return [Front(probes, web, has_pages=False)]
+        guard = Guard(service.config.settings.guard)
+        return [Receiving(service.store, receivers, guard), Front(probes, web, has_pages=False)]
 
     service = Service(
         settings,

@@ -24,10 +24,11 @@ DEFAULT_CONFIG = Path("ebbtide.yaml")
 def slots() -> Slots:
     """The sections of the settings that the service's servers check. The web server is optional: imported here."""
     try:
+        from ebbtide.receive.settings import Receivers
         from ebbtide.service.front import WebSettings
     except ModuleNotFoundError as error:
         raise ConfigError(f"{error.name} is not installed", hint="pip install 'ebbtide[serve]'") from error
-    return {"web": WebSettings}
+    return {"receivers": Receivers, "web": WebSettings}
 
 
 def read_text(path: Path) -> str:
