@@ -26,8 +26,7 @@ def test_what_is_within_the_caps_passes_as_it_is():
 
     admitted = Guard().admit(batch, NOW)
 
-    assert admitted.series == batch.series
-    assert admitted.ref is batch.ref
+    assert admitted is batch
     assert Guard().counts == {}
 
 
@@ -112,3 +111,14 @@ def test_a_first_reading_of_a_counter_and_an_empty_batch_pass():
     assert np.isnan(admitted.value).sum() == 1
     assert len(guard.admit(batch_of([]), NOW)) == 0
     assert admitted.end_ns.tolist() == [60 * SECOND_NS] * len(admitted)
+
+
+def test_a_series_that_goes_on_is_seen_and_does_not_make_room():
+    guard = Guard(Caps(series=20, share=0.5))
+    for minute in range(0, 180, 5):
+        guard.admit(batch_of(flood(10, end_s=60 * minute)), NOW + minute * MINUTE_NS)
+
+    admitted = guard.admit(batch_of(flood(10, 10)), NOW + 180 * MINUTE_NS)
+
+    assert {one.destination.workload for one in admitted.series} == {OTHER}
+    assert guard.active()["prod"]["series"] == 10

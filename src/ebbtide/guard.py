@@ -105,12 +105,17 @@ class Guard:
         self.counts: Counter[str] = Counter()
         self._clusters: dict[str, _Cluster] = {}
         self._destinations: dict[Entity, dict[Endpoint, int]] = {}
+        #: Series that passed as they were, and when that was looked at: for a quarter of `idle` it is not again.
+        self._passed: dict[int, int] = {}
+        self._forgot = 0
 
     def admit(self, batch: Batch, now_ns: int) -> Batch:
         """The batch with what exceeds a cap folded or dropped; its own `counts` stay as they are."""
         minute = now_ns // MINUTE_NS
-        taken = [self._take(one, minute) for one in batch.series]
-        self._forget_destinations(minute)
+        taken = self._changed(batch.series, minute)
+        self._forget_idle(minute)
+        if taken is None:
+            return batch
         is_folded = np.array([one is not None and one.attributes == _FOLDED for one in taken], bool)
         if is_folded.any():
             taken = _with_keys(taken)
@@ -122,8 +127,6 @@ class Guard:
                 at[number] = places.setdefault(one.key, len(series))
                 if at[number] == len(series):
                     series.append(one)
-        if len(series) == len(batch.series) and not is_folded.any():
-            return dataclasses.replace(batch, series=tuple(series))
         kept = at[batch.ref] >= 0
         self.counts["dropped_clusters"] += int((~kept).sum())
         return _folded(batch, tuple(series), at, is_folded, np.flatnonzero(kept))
@@ -133,6 +136,23 @@ class Guard:
         return {
             name: {"entities": one.entities.total, "series": one.series.total} for name, one in self._clusters.items()
         }
+
+    def _changed(self, series: tuple[Series, ...], minute: int) -> list[Series | None] | None:
+        """What becomes of these series; None where they all stay as they are, which costs next to nothing."""
+        taken: list[Series | None] | None = None
+        passed, since = self._passed, minute - max(1, self.caps.idle // MINUTE_NS // 4)
+        for number, one in enumerate(series):
+            if passed.get(one.key, -1) > since:
+                continue
+            found = self._take(one, minute)
+            if found is one:
+                passed[one.key] = minute
+                continue
+            passed.pop(one.key, None)
+            if taken is None:
+                taken = list(series)
+            taken[number] = found
+        return taken
 
     def _take(self, one: Series, minute: int) -> Series | None:
         who = one.sender or one.receiver
@@ -194,11 +214,13 @@ class Guard:
         self.counts["folded_destinations"] += 1
         return dataclasses.replace(place, cluster="", namespace="", workload=OTHER, process="")
 
-    def _forget_destinations(self, minute: int) -> None:
-        """Once in a while, what was not seen for long makes room."""
+    def _forget_idle(self, minute: int) -> None:
+        """Once in a while, destinations and series that were not seen for long make room."""
         idle = max(1, self.caps.idle // MINUTE_NS)
-        if minute % idle or not self._destinations:
+        if minute - self._forgot < idle:
             return
+        self._forgot = minute
+        self._passed = {key: at for key, at in self._passed.items() if at > minute - idle}
         kept = {
             who: {place: at for place, at in places.items() if at > minute - idle}
             for who, places in self._destinations.items()
