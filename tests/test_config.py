@@ -80,7 +80,7 @@ def test_the_example_is_valid_and_says_the_defaults():
 
     assert example.slots["web"] == WebSettings()
     assert [kind for kind, _ in example.slots["receivers"].listeners()] == ["otlp_http"]
-    changed = {"clusters", "detections", "store"}
+    changed = {"backup", "clusters", "detections", "store"}
     assert said.model_dump(exclude=changed) == plain.model_dump(exclude=changed)
     assert said.store.model_dump(exclude={"disk_budget"}) == plain.store.model_dump(exclude={"disk_budget"})
 

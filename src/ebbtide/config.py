@@ -129,6 +129,19 @@ class DetectionSettings(_Part):
     """By id, what is otherwise than in its file."""
 
 
+class BackupSettings(_Part):
+    """Copies of the store that the running service makes."""
+
+    directory: Path | None = None
+    """Where to; none: no backups. Another disk than the store's."""
+
+    every: Positive = DAY_NS
+    """How old the newest may become."""
+
+    keep: Annotated[int, Field(ge=1)] = 7
+    """How many are kept."""
+
+
 class LogSettings(_Part):
     """What the service says on stderr: one JSON object a line."""
 
@@ -159,6 +172,7 @@ class Settings(_Part):
     filter_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     """A filter that hides more than this share of the findings is warned about."""
 
+    backup: BackupSettings = BackupSettings()
     log: LogSettings = LogSettings()
 
 
@@ -324,5 +338,6 @@ receivers:                    # default: none; see docs/receivers.md
   otlp_http: {address: "127.0.0.1:4318", cluster: prod}
 web: {address: "127.0.0.1:8765"}
 filter_share: 0.5
+backup: {directory: backups, every: 1d, keep: 7}   # default: none
 log: {level: info}
 """

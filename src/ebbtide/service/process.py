@@ -15,13 +15,14 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Protocol, TypeAlias
 
-from ebbtide.config import Config, catalogue_of, detections_of
+from ebbtide.config import BackupSettings, Config, catalogue_of, detections_of
 from ebbtide.detect.catalogue import Catalogue
 from ebbtide.detect.detection import Detectors
 from ebbtide.errors import ConfigError, EbbtideError
 from ebbtide.health import Health
 from ebbtide.live import Clockwork, Outlet
 from ebbtide.series import SECOND_NS
+from ebbtide.service.backups import Backups
 from ebbtide.service.courier import Courier
 from ebbtide.service.rounds import Rounds
 from ebbtide.service.sources import Sightings
@@ -91,7 +92,9 @@ class Service:
         try:
             started_ns = self.now()
             sightings = Sightings(settings.clusters, started_ns)
-            self.rounds = Rounds(self.store, clockwork(self.store), sightings, settings.store.retention, started_ns)
+            keep = settings.store.retention
+            backups = _backups(settings.backup)
+            self.rounds = Rounds(self.store, clockwork(self.store), sightings, keep, started_ns, backups)
             self._open_couriers(self.config)
             self._open_servers()
         except BaseException:
@@ -229,6 +232,8 @@ class Service:
         self._close_couriers(changed)
         are_other_servers = config.slots != before.slots or config.settings.guard != before.settings.guard
         self.config, self.catalogue, self.rounds.clockwork = config, catalogue, clockwork
+        if config.settings.backup != before.settings.backup:
+            self.rounds.backups = _backups(config.settings.backup)
         self._open_couriers(config)
         if are_other_servers:
             self._close_servers()
@@ -265,3 +270,9 @@ class Service:
     def _close_servers(self) -> None:
         while self._servers:
             self._servers.pop().stop()
+
+
+def _backups(settings: BackupSettings) -> Backups | None:
+    if settings.directory is None:
+        return None
+    return Backups(settings.directory, settings.every, settings.keep)

@@ -16,6 +16,7 @@ from ebbtide.finding.text import duration_text, rfc3339
 from ebbtide.health import SourceState
 from ebbtide.live import Clockwork, Ticked
 from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Entity
+from ebbtide.service.backups import Backups
 from ebbtide.service.sources import Sighting, Sightings, state_of
 from ebbtide.store.notices import Notice
 from ebbtide.store.retention import Retention
@@ -35,11 +36,18 @@ class Rounds:
     """
 
     def __init__(
-        self, store: Store, clockwork: Clockwork, sightings: Sightings, retention: Retention, started_ns: int
+        self,
+        store: Store,
+        clockwork: Clockwork,
+        sightings: Sightings,
+        retention: Retention,
+        started_ns: int,
+        backups: Backups | None = None,
     ) -> None:
         self.clockwork = clockwork
         self.sightings = sightings
         self.retention = retention
+        self.backups = backups
         self.started_ns = started_ns
         self.succeeded_ns = started_ns
         self.error = ""
@@ -99,6 +107,8 @@ class Rounds:
         if now_ns - self._checkpoint_ns >= CHECKPOINT_EVERY_NS:
             self._checkpoint_ns = now_ns
             self._store.checkpoint()
+        if self.backups is not None:
+            self.backups.make_if_due(self._store, now_ns)
 
 
 def _silence(cluster: str, seen: Sighting, now_ns: int) -> Notice:

@@ -133,6 +133,10 @@ class Vitals:
                 Severity.WARNING, f"{old} hours changed when they were too old to be judged again",
                 "is a collector delayed, or was data of the past imported?",
             )  # fmt: skip
+        if rounds.backups is not None and rounds.backups.error:
+            yield Problem(
+                Severity.WARNING, f"The last backup failed: {rounds.backups.error}", "it is tried again every hour"
+            )  # fmt: skip
         over = sum(count for name, count in rounds.dropped.items() if name.endswith("_over_budget"))
         if over:
             yield Problem(

@@ -287,8 +287,8 @@ class Store(View):
             con.close()
 
     def checkpoint(self) -> None:
-        """Write what is in the log into the file."""
-        with self.lock:
+        """Write what is in the log into the file, unless somebody reads just now: then it is done another time."""
+        with self.lock, suppress(duckdb.TransactionException):
             self._con.execute("CHECKPOINT")
 
     def _everything(self) -> tuple[int, int]:
