@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 from pydantic import BaseModel, ConfigDict
 
 import ebbtide.receive.settings
-from ebbtide.config import EXAMPLE, Config, catalogue_of, detections_of, load_config
+from ebbtide.config import EXAMPLE, Config, Settings, catalogue_of, detections_of, load_config
 from ebbtide.errors import ConfigError
+from ebbtide.guard import Caps
 from ebbtide.registry import DETECTORS
 from ebbtide.series import HOUR_NS, MINUTE_NS
 from ebbtide.service.front import WebSettings
@@ -115,3 +118,21 @@ def test_detections_that_cannot_run_are_told():
 def test_directories_of_detections_are_read(tmp_path):
     with pytest.raises(ConfigError, match="cannot read the detections"):
         chosen(f"detections: {{directories: [{tmp_path / 'absent'}]}}")
+
+
+def test_every_key_is_in_the_documentation():
+    text = (Path(__file__).parents[1] / "docs" / "operations.md").read_text("utf-8")
+
+    def missing(model: type[BaseModel], prefix: str = "") -> list[str]:
+        names = []
+        for name, field in model.model_fields.items():
+            inner = field.annotation
+            is_part = isinstance(inner, type) and issubclass(inner, BaseModel)
+            if f"`{prefix}{name}`" in text:
+                continue
+            names += missing(inner, f"{prefix}{name}.") if is_part else [f"{prefix}{name}"]
+        return names
+
+    assert missing(Settings) == []
+    assert [name for name in Caps.model_fields if f"`{name}`" not in text] == []
+    assert [name for name in WebSettings.model_fields if f"`web.{name}`" not in text] == []

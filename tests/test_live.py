@@ -1,7 +1,9 @@
 """Live is backtest: whenever ticks happen, in whatever order data arrive, however often the process is started anew."""
 
+import contextlib
 import dataclasses
 import random
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -283,3 +285,59 @@ def test_a_tick_that_is_told_to_stop_ends_after_the_evaluation_under_way():
         ticked = clock.tick(END_S * SECOND_NS)
         assert (ticked.evaluations, ticked.is_behind) == (1, True)
         assert clock.tick(END_S * SECOND_NS).evaluations > 1
+
+
+def test_judging_beside_a_thread_that_stores_and_fails_changes_nothing(proves):
+    arrivals = in_order(traffic(), lambda point: hash(point.end_s) % 500)
+    with Store.open() as store:
+        clock = Clockwork(store, (CORRECTED, OFTEN))
+        is_done = threading.Event()
+
+        def write() -> None:
+            for first in range(0, len(arrivals), 60):
+                points = [point for _, point in arrivals[first : first + 60]]
+                if first % 600 == 0:
+                    with contextlib.suppress(ZeroDivisionError), store.transaction():
+                        store.append(batch_of(points), 1)
+                        raise ZeroDivisionError
+                store.append(batch_of(points), 1)
+            is_done.set()
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        while not is_done.is_set():
+            assert clock.tick(END_S * SECOND_NS).failed == {}
+        thread.join()
+        clock.tick(END_S * SECOND_NS)
+        proves(store, CORRECTED, OFTEN)
+        assert store.progress.late().hours == ()
+
+
+class Meddling(Faulty):
+    """A detector during which the names are read back, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fails = False
+        self.stores: list[Store] = []
+
+    def score(self, window, baseline, options):
+        if self.stores:
+            store = self.stores.pop()
+            with contextlib.suppress(ZeroDivisionError), store.transaction():
+                raise ZeroDivisionError
+        return super().score(window, baseline, options)
+
+
+def test_a_result_that_spans_a_failed_transaction_is_thrown_away_and_made_again():
+    meddling = Meddling()
+    with Store.open() as store:
+        clock = Clockwork(store, [CORRECTED], detectors={"sigma": meddling})
+        store.append(batch_of(QUIET + BURST), 1)
+        meddling.stores.append(store)
+
+        ticked = clock.tick(END_S * SECOND_NS)
+        assert (ticked.superseded, ticked.is_behind, ticked.failed) == ({CORRECTED.id}, True, {})
+        again = clock.tick(END_S * SECOND_NS)
+        assert again.superseded == set()
+        assert again.changes["opened"] == 1

@@ -1,5 +1,6 @@
 import io
 import json
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -65,3 +66,12 @@ def test_the_log_is_lines_of_json_above_its_level():
         "sink": "a\nb",
     }
     assert out.getvalue().count("\n") == 1
+
+
+def test_every_metric_is_in_the_documentation():
+    text = (Path(__file__).parents[1] / "docs" / "operations.md").read_text("utf-8")
+    names = {name.removesuffix("_total") for name, _ in samples(HEALTH)}
+
+    assert [
+        name for name in names if name not in text and f"`_{name.partition('_')[2].partition('_')[2]}`" not in text
+    ] == []

@@ -42,6 +42,7 @@ class Outlet:
 class Ticked:
     """What one call did. `failed` tells, by detection, why it could not be judged: it is tried again.
 
+    `superseded` are detections whose result was thrown away because the names were read back meanwhile.
     `late` is how many hours were judged once more, `too_old` how many lay too far back for that. `is_behind`: more is
     due than was done at once.
     """
@@ -50,6 +51,7 @@ class Ticked:
     evaluations: int = 0
     changes: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
+    superseded: set[str] = field(default_factory=set)
     late: int = 0
     too_old: int = 0
     is_behind: bool = False
@@ -124,10 +126,13 @@ class Clockwork:
             if self._is_stopping():
                 ticked.is_behind = True
                 return
-            if step.detection.id in ticked.failed:
+            if step.detection.id in ticked.failed or step.detection.id in ticked.superseded:
                 continue
             try:
                 self._judge(step, ticked, is_late=is_late)
+            except Superseded:
+                ticked.superseded.add(step.detection.id)
+                ticked.is_behind = True
             except Exception as error:  # noqa: BLE001  a detector may be a plug-in; its fault must not stop the others
                 told = str(error) if isinstance(error, EbbtideError) else f"{type(error).__name__}: {error}"
                 ticked.failed[step.detection.id] = told
@@ -216,7 +221,7 @@ class Clockwork:
         if again:
             self._store.roll_up((max(one.hour for one in again) + 1) * HOUR_NS)
         self._run(due_again(self.detections, again, reached), ticked, is_late=True)
-        if not ticked.failed and not self._is_stopping():
+        if not ticked.failed and not ticked.superseded and not self._is_stopping():
             with self._store.transaction():
                 self._store.progress.settle(late)
         ticked.late, ticked.too_old = len(again), len(old)
