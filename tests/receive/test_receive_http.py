@@ -11,7 +11,9 @@ import time
 
 import httpx
 import pytest
-from requests_of_decode import END_NS, Point, proto
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from requests_of_decode import END_NS, STEADY, Point, proto
 
 from ebbtide.errors import ServiceError
 from ebbtide.receive.dialect import Request
@@ -68,6 +70,8 @@ def shared():
         yield server
         server.stop()
         intake.stop()
+        assert intake.counts().bugs == 0
+        assert intake.room.held == 0
 
 
 def test_chunks_and_lengths_are_both_read(server, kept):
@@ -251,6 +255,31 @@ def test_connections_that_are_held_open_give_way_in_time(listen, kept):
     assert status == 200
     for one in idle:
         one.close()
+
+
+@settings(STEADY, max_examples=60)
+@given(
+    body=st.binary(max_size=200),
+    kind=st.sampled_from(["application/x-protobuf", "application/json", "text/plain", ""]),
+    encoding=st.sampled_from(["", "gzip", "deflate", "zstd", "identity", "x"]),
+)
+def test_any_body_is_answered_in_words_of_the_protocol(shared, body, kind, encoding):
+    head = f"POST /v1/metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(body)}\r\n"
+    head += f"content-type: {kind}\r\n" + (f"content-encoding: {encoding}\r\n" if encoding else "")
+    [status] = statuses(spoken(shared, head.encode() + b"\r\n" + body))
+    assert status in (200, 400, 415)
+
+
+@settings(STEADY, max_examples=60)
+@given(noise=st.binary(min_size=1, max_size=200), is_after_head=st.booleans())
+def test_any_noise_ends_in_a_refusal_or_in_silence(shared, noise, is_after_head):
+    head = (HEAD + "transfer-encoding: chunked\r\n\r\n").encode() if is_after_head else b""
+    with socket.create_connection(("127.0.0.1", shared.port), 5) as peer:
+        peer.sendall(head + noise)
+        peer.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            heard = peer.recv(65536)
+            assert all(status >= 400 for status in statuses(heard)) or noise.startswith(b"0\r\n\r\n")
 
 
 # -- tokens

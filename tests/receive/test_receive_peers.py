@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ebbtide.errors import ServiceError
 from ebbtide.receive.intake import Intake
 from ebbtide.receive.serving import open_listener
 from ebbtide.receive.settings import Listener, Receivers, Token
@@ -84,6 +85,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Outage:
+    """A store that cannot write some times: a sender that was told "again" comes again, and nothing counts twice."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
+        self.left = failures
+        append = store.append
+
+        def failing(*arguments: object, **named: object) -> object:
+            if self.left:
+                self.left -= 1
+                raise ServiceError("the disk is full")
+            return append(*arguments, **named)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(store, "append", failing)
+
+
+SOON = {"retry_after": 1}
+
+
 def accepted(intake: Intake) -> int:
     return sum(one.points.accepted for one in intake.counts().traffic.values())
 
@@ -105,26 +125,30 @@ def sdk_metrics(exporter: object, adds: list[int]) -> None:
     provider.shutdown()
 
 
-def test_the_sdk_over_grpc(live):
+def test_the_sdk_over_grpc(live, monkeypatch):
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 
-    store, intake, port = live("otlp_grpc", tokens=TOKENS)
+    store, intake, port = live("otlp_grpc", tokens=TOKENS, limits=SOON)
+    outage = Outage(store, monkeypatch, 1)
     headers = {"authorization": "Bearer TOKEN"}
     sdk_metrics(OTLPMetricExporter(f"http://127.0.0.1:{port}", insecure=True, headers=headers), [100, 7, 5])
     # Cumulative: the first is a baseline. The exporter sends once more when it is shut down.
     assert sum(store.totals().values()) == 12
     assert accepted(intake) >= 3
+    assert outage.left == 0
 
 
 def test_the_sdk_over_http_by_its_environment(live, monkeypatch):
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
-    store, _, port = live("otlp_http", tokens=TOKENS)
+    store, _, port = live("otlp_http", tokens=TOKENS, limits=SOON)
+    outage = Outage(store, monkeypatch, 1)
     for line in SNIPPETS["sdk"].strip().splitlines():
         name, value = line.split("=", 1)
         monkeypatch.setenv(name, value.replace("4318", str(port)))
     sdk_metrics(OTLPMetricExporter(), [100, 7, 5])
     assert sum(store.totals().values()) == 12
+    assert outage.left == 0
 
 
 def rotel_agent() -> str | None:
@@ -135,17 +159,19 @@ def rotel_agent() -> str | None:
 
 @pytest.mark.skipif(rotel_agent() is None, reason="rotel is not installed")
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
-def test_rotel(live, tmp_path, protocol):
+def test_rotel(live, tmp_path, monkeypatch, protocol):
     import httpx
     from requests_of_decode import Point, proto
 
-    store, intake, port = live(f"otlp_{protocol}")
+    store, intake, port = live(f"otlp_{protocol}", limits=SOON)
+    outage = Outage(store, monkeypatch, 2)
     inlet, log = free_port(), tmp_path / "rotel.log"
     command = shlex.split(SNIPPETS["rotel"])
     command[0] = str(rotel_agent())
     command = [part.replace("4318", str(port)) for part in command]
     command[-1] = protocol
     command += ["--otlp-grpc-endpoint", f"127.0.0.1:{free_port()}", "--otlp-http-endpoint", f"127.0.0.1:{inlet}"]
+    command += ["--otlp-exporter-retry-initial-backoff", "200ms"]
     command += ["--pid-file", str(tmp_path / "pid"), "--log-file", str(tmp_path / "log")]
     now_ns = time.time_ns()
     body = proto([Point(value=at, labels=EDGE | {"pod": str(at)}, end_ns=now_ns) for at in range(100)])
@@ -163,6 +189,7 @@ def test_rotel(live, tmp_path, protocol):
         assert answer.status_code in (200, 202)
         until(lambda: accepted(intake) == 100, log)
     assert sum(store.totals().values()) == sum(range(100))
+    assert outage.left == 0
 
 
 def test_the_collectors_exporter_has_five_lines():
@@ -229,8 +256,9 @@ def check_ledger(store: Store, target: Target) -> None:
 
 
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
-def test_prometheus(live, target, tmp_path):
-    store, intake, port = live("remote_write", preset="coroot", tokens=TOKENS)
+def test_prometheus(live, target, tmp_path, monkeypatch):
+    store, intake, port = live("remote_write", preset="coroot", tokens=TOKENS, limits=SOON)
+    outage = Outage(store, monkeypatch, 2)
     config = target.scrape() | yaml.safe_load(SNIPPETS["prometheus"].replace("9201", str(port)))
     config["remote_write"][0]["queue_config"] = {"batch_send_deadline": "300ms"}
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(config))
@@ -242,14 +270,16 @@ def test_prometheus(live, target, tmp_path):
         target.is_gone = True
         traffic = intake.counts().traffic["remote_write"]
         until(lambda: intake.counts().traffic["remote_write"].points.ignored["no_recorded_value"] == 1, log)
-    assert traffic.refused == {} and traffic.points.rejected == {}
+    assert traffic.refused == {"internal": 2} and traffic.points.rejected == {}
+    assert outage.left == 0
     assert "other_metric" not in intake.counts().traffic["remote_write"].points.ignored  # it sends only what is kept
     check_ledger(store, target)
 
 
 @pytest.mark.skipif(shutil.which("vmagent") is None, reason="vmagent is not installed")
-def test_vmagent(live, target, tmp_path):
-    store, intake, port = live("remote_write", preset="coroot", tokens=TOKENS)
+def test_vmagent(live, target, tmp_path, monkeypatch):
+    store, intake, port = live("remote_write", preset="coroot", tokens=TOKENS, limits=SOON)
+    outage = Outage(store, monkeypatch, 2)
     (tmp_path / "scrape.yaml").write_text(yaml.safe_dump(target.scrape()))
     command = shlex.split(SNIPPETS["vmagent"].replace("\\\n", "").replace("9201", str(port)))
     command += [f"-remoteWrite.tmpDataPath={tmp_path}/data", f"-httpListenAddr=127.0.0.1:{free_port()}"]
@@ -257,6 +287,7 @@ def test_vmagent(live, target, tmp_path):
         until(lambda: accepted(intake) >= 3, tmp_path / "log")
     assert intake.counts().traffic["remote_write"].points.rejected == {}
     assert intake.counts().traffic["remote_write"].points.ignored["other_metric"] > 0
+    assert outage.left == 0
     check_ledger(store, target)
 
 

@@ -6,11 +6,12 @@ import socket
 import ssl
 import threading
 
+import cramjam
 import grpc
 import httpx
 import pytest
 import trustme
-from requests_of_decode import Point, proto
+from requests_of_decode import START_NS, Point, hec, proto, remote_write
 
 from ebbtide.errors import ConfigError, ServiceError
 from ebbtide.receive.otlp_grpc import METHOD
@@ -122,6 +123,49 @@ def test_every_kind_is_served_side_by_side(kept):
         server.stop()
         with pytest.raises(OSError):
             socket.create_connection(("127.0.0.1", server.port), 1)
+
+
+def test_sources_with_other_names_share_one_intake_and_one_store(listen, kept):
+    ours = listen(kept, "otlp_http").port
+    coroots = listen(kept, "remote_write", preset="coroot", cluster="c2").port
+    splunks = listen(kept, "hec", cluster="c3", is_cluster_pinned=True).port
+    labels = {"container_id": "/k8s/shop/cart-7d9c5b6f4-x2x9q/app"}
+    readings = [
+        Point("container_net_tcp_bytes_sent_total", 100 + 30 * at, labels, START_NS + at * 10**9) for at in (0, 1)
+    ]
+    packed = bytes(cramjam.snappy.compress_raw(remote_write(readings)))
+    answers = [
+        httpx.post(f"http://127.0.0.1:{ours}/v1/metrics", content=BODY, headers=PROTO),
+        httpx.post(f"http://127.0.0.1:{coroots}/api/v1/write", content=packed, headers=PROTO),
+        httpx.post(f"http://127.0.0.1:{splunks}/services/collector", content=hec([Point(value=7)])),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 204, 200]
+    assert kept.sum == 5 + 30 + 7
+    assert set(kept.intake.heard()) == {"prod-eu", "c2", "c3"}
+    assert set(kept.intake.counts().traffic) == {"otlp_http", "remote_write", "hec"}
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+@pytest.mark.parametrize("kind", ["otlp_http", "otlp_grpc"])
+def test_ipv6(kept, kind):
+    near = {"address": "[::1]:0", "ingest_without_token": ["::1/128"], "cluster": "six"}
+    [server] = serve(kept.intake, Receivers.model_validate({kind: near}))
+    if kind == "otlp_http":
+        assert httpx.post(f"http://[::1]:{server.port}/v1/metrics", content=BODY, headers=PROTO).status_code == 200
+    else:
+        with grpc.insecure_channel(f"[::1]:{server.port}") as channel:
+            assert channel.unary_unary(METHOD)(BODY, timeout=5) == b""
+    server.stop()
+    assert set(kept.intake.heard()) == {"six"}
 
 
 @pytest.mark.parametrize("kind", ["otlp_http", "otlp_grpc"])
