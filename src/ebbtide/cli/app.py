@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from ebbtide.cli import catalogue, demo, filters, findings, importing, judging, sinks
+from ebbtide.cli import catalogue, demo, filters, findings, importing, judging, sinks, ui
 from ebbtide.cli.console import print_error
 from ebbtide.errors import EbbtideError
 from ebbtide.meter.command import meter
@@ -27,6 +27,7 @@ demo.register(app)
 importing.register(app)
 judging.register(app)
 findings.register(app)
+ui.register(app)
 app.command("meter")(meter)
 app.add_typer(catalogue.app, name="detections")
 app.add_typer(filters.app, name="filters")

@@ -19,7 +19,9 @@ from ebbtide.store.findings import Findings
 from ebbtide.store.identity import Identity
 from ebbtide.store.minutes import MinuteReading
 from ebbtide.store.outbox import Outbox
+from ebbtide.store.profile import Profile
 from ebbtide.store.reading import Reading
+from ebbtide.store.search import FindingSearch
 from ebbtide.store.segments import CommittedSegments
 
 
@@ -33,6 +35,8 @@ class View:
     findings: Findings
     filters: Filters
     outbox: Outbox
+    search: FindingSearch
+    profile: Profile
 
     def __init__(self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments) -> None:
         self._con = con
@@ -47,6 +51,8 @@ class View:
         self.findings = Findings(con, self.transaction)
         self.filters = Filters(con, self.transaction)
         self.outbox = Outbox(con, self.transaction)
+        self.search = FindingSearch(con)
+        self.profile = Profile(con, identity, segments)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
