@@ -21,7 +21,7 @@ import pyarrow as pa
 from ebbtide.errors import ServiceError
 from ebbtide.series import HOUR_NS, Batch, Counts, Entity
 from ebbtide.store import append, exports, retention, rollup
-from ebbtide.store.connection import connect
+from ebbtide.store.connection import connect, query
 from ebbtide.store.identity import Identity
 from ebbtide.store.outbox import Outbox
 from ebbtide.store.segments import Segments
@@ -62,7 +62,9 @@ class Store(View):
     def view(self) -> View:
         """A view for one other thread, as of now; close it when done."""
         with self.lock:
-            return View(self._con.cursor(), self.identity, self._segments.committed)
+            con = self._con.cursor()
+            con.execute(query("macros"))  # temporary macros belong to a connection
+            return View(con, self.identity, self._segments.committed)
 
     def lane(self) -> Outbox:
         """The outbox for one thread that delivers: a connection of its own, writing in turn with all others."""
