@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,19 +17,28 @@ from ebbtide.web.site import Site
 from web_fixtures import CATALOGUE, CHROMIUM, CORRECTED, fill_shop
 
 
-@pytest.fixture
-def shop() -> Iterator[Store]:
-    """A store of the shop of its own, for a test to change."""
-    with Store.open() as store:
+@pytest.fixture(scope="session")
+def shop_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("shop") / "shop.duckdb"
+    with Store.open(path) as store:
         fill_shop(store)
+    return path
+
+
+@pytest.fixture
+def shop(shop_file, tmp_path) -> Iterator[Store]:
+    """A store of the shop of its own, for a test to change."""
+    shutil.copy(shop_file, tmp_path / "own.duckdb")
+    with Store.open(tmp_path / "own.duckdb") as store:
         yield store
 
 
 @pytest.fixture(scope="session")
-def shop_read() -> Iterator[Store]:
+def shop_read(shop_file) -> Iterator[Store]:
     """A store of the shop that tests only read."""
-    with Store.open() as store:
-        fill_shop(store)
+    path = shop_file.with_name("read.duckdb")
+    shutil.copy(shop_file, path)
+    with Store.open(path) as store:
         yield store
 
 

@@ -11,6 +11,7 @@ import json
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -34,8 +35,8 @@ HEADERS = {
 }
 
 
-class _TooLarge(Exception):
-    """More bytes came than are taken."""
+class _TooLarge(HTTPException):
+    """More bytes came than are taken. A kind that FastAPI passes on from where it reads a body."""
 
 
 class Guard:
@@ -83,7 +84,7 @@ class Guard:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > self._most:
-                raise _TooLarge
+                raise _TooLarge(413, f"a request of more than {self._most} bytes")
             return message
 
         return counted
