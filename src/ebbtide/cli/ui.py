@@ -73,4 +73,5 @@ def _listen(port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise ServiceError(f"port {port} of 127.0.0.1 is taken", hint="give another --port, or 0 for any") from error
+    listening.listen(128)  # from here on a connection waits instead of being refused
     return listening
