@@ -10,7 +10,19 @@ import sys
 
 import typer
 
-from ebbtide.cli import catalogue, demo, filters, findings, importing, judging, serving, settings, sinks, triage
+from ebbtide.cli import (
+    catalogue,
+    demo,
+    filters,
+    findings,
+    importing,
+    judging,
+    serving,
+    settings,
+    sinks,
+    triage,
+    ui,
+)
 from ebbtide.cli.console import print_error
 from ebbtide.errors import EbbtideError
 from ebbtide.meter.command import meter
@@ -29,6 +41,7 @@ judging.register(app)
 findings.register(app)
 serving.register(app)
 triage.register(app)
+ui.register(app)
 app.command("meter")(meter)
 app.add_typer(catalogue.app, name="detections")
 app.add_typer(filters.app, name="filters")

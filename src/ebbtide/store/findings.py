@@ -33,12 +33,14 @@ class Findings:
             *(finding.uid, finding.detection_id, finding.opened_ns, finding.last_ns, to_json(finding)),
             *(episode.closed_ns, episode.reopened, episode.peak_count, finding.risk.score, finding.is_hidden),
             *(entity.cluster, entity.namespace, entity.workload, entity.process),
+            *(finding.headline, finding.risk.object, finding.risk.object_type),
         ]
         with self._transaction():
             self._con.execute("DELETE FROM findings WHERE uid = ?", [finding.uid])
             self._con.execute(
                 "INSERT INTO findings (uid, detection, opened_ns, last_ns, document, closed_ns, reopened, peak_count, "
-                f"risk, hidden, cluster, namespace, workload, process) VALUES ({', '.join('?' * len(values))})",
+                "risk, hidden, cluster, namespace, workload, process, headline, risk_object, risk_object_type) "
+                f"VALUES ({', '.join('?' * len(values))})",
                 values,
             )
 

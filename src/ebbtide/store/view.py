@@ -25,9 +25,11 @@ from ebbtide.store.notices import Notices
 from ebbtide.store.opened_days import OpenedCache, OutboundReading
 from ebbtide.store.outbox import Outbox
 from ebbtide.store.plans import Plans
+from ebbtide.store.profile import Profile
 from ebbtide.store.progress import Progress
 from ebbtide.store.reading import Reading
 from ebbtide.store.risks import Risks
+from ebbtide.store.search import FindingSearch
 from ebbtide.store.segments import CommittedSegments
 from ebbtide.store.trailing_sums import TrailingReading
 
@@ -48,6 +50,8 @@ class View:
     plans: Plans
     risks: Risks
     coverage: Coverage
+    search: FindingSearch
+    profile: Profile
 
     def __init__(
         self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments, cache: OpenedCache
@@ -72,6 +76,8 @@ class View:
         self.risks = Risks(con, self.transaction)
         self.plans = Plans(con, self.transaction)
         self.coverage = Coverage(con)
+        self.search = FindingSearch(con)
+        self.profile = Profile(con, identity, segments)
 
     @property
     def floors(self) -> dict[str, float]:
