@@ -193,6 +193,7 @@ def test_the_command_serves_probes_reloads_and_stops_with_0(running):
 
     assert "ebbtide_ready 1.0" in asked(base, "/metrics")[1]
     assert asked(base, "/nothing")[0] == 404
+    assert json.loads(asked(base, "/api/v1/health")[1])["is_ready"]
     post("http://" + text.split("address: '")[2].partition("'")[0])
     until(lambda: 'ebbtide_points_total{outcome="accepted"} 1.0' in asked(base, "/metrics")[1])
     until(lambda: 'ebbtide_source_state{cluster="prod",state="new"} 1.0' in asked(base, "/metrics")[1])

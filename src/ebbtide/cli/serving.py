@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -31,27 +30,15 @@ def serve_command(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Run until told to stop."""
     settings = read_settings(config)
     # What only the service needs is imported here: other commands start faster, and work without its packages.
-    from ebbtide.guard import Guard
-    from ebbtide.receive.settings import Receivers
-    from ebbtide.service.front import Front, WebSettings
-    from ebbtide.service.probes import Probes
-    from ebbtide.service.process import Server, Service
-    from ebbtide.service.receiving import Receiving
-    from ebbtide.telemetry import Log, exposition
-
-    def build(service: Service) -> Sequence[Server]:
-        web, receivers = service.config.slots["web"], service.config.slots["receivers"]
-        if not isinstance(web, WebSettings) or not isinstance(receivers, Receivers):
-            raise TypeError("the sections are not those of `slots`")
-        probes = Probes(service.is_ready, lambda: exposition(service.health()))
-        guard = Guard(service.config.settings.guard)
-        return [Receiving(service.store, receivers, guard), Front(probes, web, has_pages=False)]
+    from ebbtide.service.process import Service
+    from ebbtide.service.serving import servers_of
+    from ebbtide.telemetry import Log
 
     service = Service(
         settings,
         detectors=load_detectors(),
         log=Log(sys.stderr, settings.settings.log.level),
-        build=build,
+        build=servers_of,
         read_config=lambda: read_settings(config),
     )
     service.run()

@@ -92,7 +92,7 @@ class Front:
             self._application,
             loop="asyncio",
             ws="none",
-            lifespan="off",
+            lifespan="on" if self._has_pages else "off",
             log_config=None,
             access_log=False,
             server_header=False,
