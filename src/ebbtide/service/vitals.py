@@ -156,7 +156,7 @@ class Vitals:
         ]  # fmt: skip
 
     def _hiding(self, view: View, now_ns: int) -> list[Problem]:
-        shares = hiding_shares([one.finding.hidden_by for one in view.findings.since(now_ns - 30 * DAY_NS)])
+        shares = hiding_shares(view.findings.marks(now_ns - 30 * DAY_NS))
         return [
             Problem(
                 Severity.NOTE, f"The filter {name} hides {share:.0%} of the findings of 30 days",
