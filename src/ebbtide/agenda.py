@@ -28,7 +28,7 @@ class Pace:
     lateness_ns: int = 10 * MINUTE_NS
     silence_ns: int = 15 * MINUTE_NS
     late_ns: int = DAY_NS
-    most: int = 200
+    most: int = 50
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,38 @@ def test_other_settings_are_taken_on_while_it_runs(tmp_path):
         service.stop()
 
 
+def test_servers_that_cannot_open_with_new_settings_go_on_with_the_old_ones(tmp_path):
+    servers: list[FakeReceiver] = []
+    service, _ = service_of(config_of(tmp_path), servers)
+    service.start()
+    try:
+        servers[0].kinds = [Refusing, FakeReceiver]
+        service._build = lambda one: [servers[0].kinds.pop(0)(one)]
+        before = service.config
+        with pytest.raises(ServiceError, match="port is taken"):
+            service.reload(config_of(tmp_path, "guard: {series: 10}\n"))
+        assert service.config is before
+        assert len(service._servers) == 1
+    finally:
+        service.stop()
+
+
+def test_sinks_come_and_go_with_the_settings(tmp_path):
+    service, _ = service_of(config_of(tmp_path), [])
+    service.start()
+    try:
+        more = load_config(
+            f"store: {{path: {tmp_path / 's.duckdb'}}}\ntick: 1s\n"
+            f"sinks: {{other: {{type: lines, path: {tmp_path / 'o'}}}}}\n",
+            "e.yaml", {}, str, {},
+        )  # fmt: skip
+        service.reload(more)
+        assert list(service._couriers) == ["other"]
+        assert [one.name for one in service.health().sinks] == ["other"]
+    finally:
+        service.stop()
+
+
 @pytest.fixture
 def running(tmp_path):
     """`ebbtide serve` as a process; killed at the end if it still runs."""

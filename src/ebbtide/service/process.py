@@ -11,7 +11,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Protocol, TypeAlias
 
@@ -95,7 +95,7 @@ class Service:
             keep = settings.store.retention
             backups = _backups(settings.backup)
             self.rounds = Rounds(self.store, clockwork(self.store), sightings, keep, started_ns, backups)
-            self._open_couriers(self.config)
+            self._start_couriers(self._couriers_for(self.config, {}))
             self._open_servers()
         except BaseException:
             self._close_servers()
@@ -219,7 +219,8 @@ class Service:
     def reload(self, config: Config) -> None:
         """Take other settings on without losing data. Raises ConfigError where that needs a restart, or is wrong.
 
-        Servers whose settings changed are closed and opened again: senders that are told to come again do.
+        Servers whose settings changed are closed and opened again: senders that are told to come again do. Where they
+        cannot open, those of before are opened again, and the error is raised.
         """
         before = self.config
         if config.settings.store != before.settings.store or config.settings.clusters != before.settings.clusters:
@@ -228,16 +229,30 @@ class Service:
         clockwork = self._clockwork(config, catalogue)(self.store)
         clockwork.judged.update(self.rounds.clockwork.judged)
         clockwork.counts.update(self.rounds.clockwork.counts)
-        changed = [name for name, one in self._couriers.items() if config.sinks.get(name) != one.settings]
-        self._close_couriers(changed)
-        are_other_servers = config.slots != before.slots or config.settings.guard != before.settings.guard
-        self.config, self.catalogue, self.rounds.clockwork = config, catalogue, clockwork
+        gone = [name for name, one in self._couriers.items() if config.sinks.get(name) != one.settings]
+        couriers = self._couriers_for(config, {name: one for name, one in self._couriers.items() if name not in gone})
+        self._change_servers(config, catalogue)
+        self.rounds.clockwork = clockwork
         if config.settings.backup != before.settings.backup:
             self.rounds.backups = _backups(config.settings.backup)
-        self._open_couriers(config)
-        if are_other_servers:
-            self._close_servers()
+        self._close_couriers(gone)
+        self._start_couriers(couriers)
+
+    def _change_servers(self, config: Config, catalogue: Catalogue) -> None:
+        """Take on the settings, with servers opened anew where they stand on something that changed."""
+        before, known = self.config, self.catalogue
+        parts = [(one.slots, one.settings.guard, one.settings.detections) for one in (config, before)]
+        self.config, self.catalogue = config, catalogue
+        if parts[0] == parts[1]:
+            return
+        self._close_servers()
+        try:
             self._open_servers()
+        except EbbtideError:
+            self._close_servers()
+            self.config, self.catalogue = before, known
+            self._open_servers()
+            raise
 
     def _reload_as_asked(self) -> None:
         if self._read_config is None:
@@ -249,13 +264,19 @@ class Service:
         else:
             self.log("info", "reloaded")
 
-    def _open_couriers(self, config: Config) -> None:
-        for name, settings in config.sinks.items():
-            if name not in self._couriers:
-                rng = random.Random().random  # noqa: S311  jitter, no secret
-                courier = Courier(self.store, name, settings, Bounds(), self.now, rng, self.log)
-                self._couriers[name] = courier
-                courier.start()
+    def _couriers_for(self, config: Config, kept: Mapping[str, Courier]) -> dict[str, Courier]:
+        """Couriers of all sinks but the kept ones, not started. Raises ConfigError where a sink cannot work."""
+        rng = random.Random().random  # noqa: S311  jitter, no secret
+        return {
+            name: Courier(self.store, name, settings, Bounds(), self.now, rng, self.log)
+            for name, settings in config.sinks.items()
+            if name not in kept
+        }
+
+    def _start_couriers(self, couriers: Mapping[str, Courier]) -> None:
+        for name, courier in couriers.items():
+            self._couriers[name] = courier
+            courier.start()
 
     def _close_couriers(self, names: Sequence[str]) -> None:
         for name in names:
