@@ -1,7 +1,19 @@
 import subprocess
 import sys
 
-COMMANDS = ("demo", "import", "detect", "backtest", "why", "findings", "explain", "export", "check")
+COMMANDS = (
+    "demo",
+    "import",
+    "detect",
+    "backtest",
+    "why",
+    "findings",
+    "explain",
+    "export",
+    "check",
+    "simulate",
+    "evaluate",
+)
 GROUPS = ("detections list", "detections show", "detections test", "filters list", "filters add", "filters remove")
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from ebbtide.baseline.calibration import count_findings
 from ebbtide.detect.outbound import Channels
 from ebbtide.detect.outbound_options import OutboundOptions
-from ebbtide.detect.outbound_scale import apply_scale, count_others, learn_scale, learn_threshold
+from ebbtide.detect.outbound_scale import apply_scale, count_others, learn_scale, learn_thresholds
 
 OPTIONS = OutboundOptions()
 HOURS = np.arange(720) % 24
@@ -26,7 +26,7 @@ def test_the_threshold_keeps_the_budget_where_it_was_learned():
     scale = learn_scale(raw, HOURS, OPTIONS)
     score = scored(scale, raw).score
     for budget in (100.0, 30.0, 10.0):
-        threshold = learn_threshold(score, budget, OPTIONS)
+        threshold = learn_thresholds(score, [budget], OPTIONS)[0]
         findings = count_findings(score, OPTIONS.merge_hours).at(np.array([threshold]))[0]
         assert budget * 0.9 <= findings / (60 * 30) * 1000 <= budget
 

@@ -1,6 +1,10 @@
+import threading
+
+import duckdb
 import pytest
 
 from build import Point, batch_of
+from ebbtide.errors import ServiceError
 from ebbtide.series import HOUR_NS, MINUTE_NS, SECOND_NS
 from ebbtide.store.store import Store
 from serviced import rounds_of
@@ -80,3 +84,26 @@ def test_a_round_that_fails_is_remembered_until_one_goes_well(monkeypatch):
 
         rounds.go(20_001 * SECOND_NS)
         assert (rounds.error, rounds.succeeded_ns) == ("", 20_001 * SECOND_NS)
+
+
+def test_rounds_go_on_beside_a_thread_that_writes():
+    with Store.open() as store:
+        rounds = rounds_of(store, 0, expected=("absent",))
+        faults: list[Exception] = []
+
+        def write() -> None:
+            for second in range(1, 300):
+                try:
+                    store.append(batch_of([Point(second, 1.0)]), store.begin("test", "x"))
+                except (ServiceError, duckdb.Error) as error:
+                    faults.append(error)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        minute = 0
+        while thread.is_alive():
+            minute += 1
+            rounds.go(minute * MINUTE_NS)
+        thread.join()
+
+    assert faults == []

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ebbtide.series import Float64
@@ -48,8 +47,9 @@ def count_findings(scores: Float64, merge_steps: int) -> FindingCounts:
     [2, 1]
     """
     clean = np.where(np.isnan(scores), -np.inf, scores)
-    padded = np.concatenate([np.full((clean.shape[0], merge_steps), -np.inf), clean], axis=1)
-    before = sliding_window_view(padded, merge_steps, axis=1).max(axis=-1)[:, : clean.shape[1]]
+    before = np.full_like(clean, -np.inf)
+    for back in range(1, merge_steps + 1):
+        np.maximum(before[:, back:], clean[:, :-back], out=before[:, back:])
     starts = clean > before
     return FindingCounts(np.sort(clean[starts]), np.sort(before[starts]))
 

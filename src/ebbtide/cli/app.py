@@ -17,6 +17,7 @@ from ebbtide.cli import (
     findings,
     importing,
     judging,
+    laboratory,
     serving,
     settings,
     sinks,
@@ -42,6 +43,7 @@ findings.register(app)
 serving.register(app)
 triage.register(app)
 ui.register(app)
+laboratory.register(app)
 app.command("meter")(meter)
 app.add_typer(catalogue.app, name="detections")
 app.add_typer(filters.app, name="filters")

@@ -7,6 +7,7 @@ a day from the last 30 days: what drifts is the traffic, and only a daily reset 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,10 +104,13 @@ def apply_scale(
     return Scored(np.maximum(parts.ratio, parts.volume), parts, off)
 
 
-def learn_threshold(
-    scores: Float64, budget: float, options: OutboundOptions, entity_days: float | None = None
-) -> float:
-    """The smallest threshold on S that gave at most `budget` findings per 1000 entity-days over these hours."""
+def learn_thresholds(
+    scores: Float64, budgets: Iterable[float], options: OutboundOptions, entity_days: float | None = None
+) -> tuple[float, ...]:
+    """For each budget the smallest threshold on S that gave at most so many findings per 1000 entity-days.
+
+    `scores` (entities, hours); `entity_days` as in `learn_scale`.
+    """
     days = scores.size / 24.0 if entity_days is None else entity_days
     counts = count_findings(scores, options.merge_hours)
-    return threshold_for(counts, budget * days / 1000.0)
+    return tuple(threshold_for(counts, budget * days / 1000.0) for budget in budgets)

@@ -1,7 +1,7 @@
 """The scale that ships: curves, context and thresholds for fleets that have no 30 days of scores yet.
 
 Learned on 252 virtual machines over 30 days (GWA-T-12 Bitbrains, trace "Rnd"), bytes with a floor of 10 MB/h. After 30
-days a fleet has its own, reset once a day (`outbound_scale.learn_scale`, `learn_threshold`).
+days a fleet has its own, reset once a day (`outbound_scale.learn_scale`, `learn_thresholds`).
 """
 
 from __future__ import annotations

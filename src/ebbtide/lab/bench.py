@@ -15,7 +15,7 @@ from ebbtide.baseline.records import RecordModels
 from ebbtide.baseline.trailing_statistics import HOURS
 from ebbtide.detect.outbound import Channels
 from ebbtide.detect.outbound_options import OutboundOptions
-from ebbtide.detect.outbound_scale import OutboundScale, apply_scale, count_others, learn_scale, learn_threshold
+from ebbtide.detect.outbound_scale import OutboundScale, apply_scale, count_others, learn_scale, learn_thresholds
 from ebbtide.lab.evaluate import BUDGETS, EventScores
 from ebbtide.lab.inject import RETURN_SHARE, Events, with_events
 from ebbtide.lab.stream import (
@@ -114,7 +114,7 @@ def scale_days(bench: OutboundBench, learn: range, days: range, budgets: tuple[f
     scale = learn_scale(before, hours, options)
     memory = options.context_hours
     learned = apply_scale(scale, before, count_others(scale, before, memory), hours, alive, options).score
-    thresholds = tuple(learn_threshold(learned, budget, options) for budget in budgets)
+    thresholds = learn_thresholds(learned, budgets, options)
     # The first hours of the days look back into the day before.
     now = bench.raw.at(slice(days.start * HOURS - memory, days.stop * HOURS))
     others, now = count_others(scale, now, memory).at(slice(memory, None)), now.at(slice(memory, None))

@@ -16,7 +16,7 @@ from ebbtide.baseline.trailing import block_last, block_max
 from ebbtide.baseline.trailing_inbound import inbound_volume
 from ebbtide.baseline.trailing_statistics import HOURS, Float32, Statistic, trailing_statistics
 from ebbtide.detect.outbound import Channels, day_records, score_day
-from ebbtide.detect.outbound_scale import OutboundScale, apply_scale, count_others, learn_scale, learn_threshold
+from ebbtide.detect.outbound_scale import OutboundScale, apply_scale, count_others, learn_scale, learn_thresholds
 from ebbtide.detect.outbound_state import DayValues, OutboundState, close_day, day_values, open_day, run_cusum
 from ebbtide.lab.bench import LEARN, SCORE, OutboundBench
 from ebbtide.lab.evaluate import BUDGETS, EventScores
@@ -125,7 +125,7 @@ def _learn(bench: OutboundBench, raw: Channels) -> tuple[OutboundScale, tuple[fl
     scale = learn_scale(hourly, hours, options)
     others = count_others(scale, hourly, options.context_hours)
     score = apply_scale(scale, hourly, others, hours, bench.has_received, options).score
-    return scale, tuple(learn_threshold(score, budget, options) for budget in BUDGETS)
+    return scale, learn_thresholds(score, BUDGETS, options)
 
 
 def _hours_of_steps(steps: int, per_hour: int) -> NDArray[np.int64]:

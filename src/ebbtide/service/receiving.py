@@ -17,6 +17,7 @@ class Receiving:
     """Opens what the settings say; stops ports first, then the intake, so that what is in flight is answered."""
 
     def __init__(self, store: Store, receivers: Receivers, guard: Guard) -> None:
+        self._store = store
         self._intake = Intake(store, receivers.intake, admit=guard.admit)
         self._receivers = receivers
         self._guard = guard
@@ -29,7 +30,8 @@ class Receiving:
 
     def start(self) -> None:
         """Begin to take data. Raises ConfigError or ServiceError, and then nothing is open."""
-        self._intake.start()
+        with self._store.lock:
+            self._intake.start()
         try:
             self._servers = serve(self._intake, self._receivers)
         except BaseException:

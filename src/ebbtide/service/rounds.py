@@ -78,7 +78,8 @@ class Rounds:
 
     def _tell_silence(self, first: dict[str, int], now_ns: int) -> None:
         """Open a notice for each cluster that has gone silent, close it once the cluster is heard again."""
-        lasting = self._store.notices.lasting(SILENCE.id)
+        with self._store.lock:
+            lasting = self._store.notices.lasting(SILENCE.id)
         changes: list[tuple[Change, Notice]] = []
         for cluster, seen in self.sightings.all().items():
             is_silent = state_of(seen, first.get(cluster), now_ns, self.clockwork.pace) is SourceState.SILENT

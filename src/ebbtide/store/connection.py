@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -34,6 +36,7 @@ def connect(path: Path | None, *, memory_limit: str, threads: int, is_new_allowe
     except duckdb.Error as error:
         raise DataError(f"cannot open {path}: {_line(error)}", hint="is this file an Ebbtide store?") from error
     try:
+        con.execute("SET enable_progress_bar = false")
         migrate(con, path)
         con.execute(query("macros"))
     except BaseException:
@@ -73,6 +76,22 @@ def migrate(con: duckdb.DuckDBPyConnection, path: Path | None = None) -> None:
             con.execute(sql)
             con.execute("INSERT INTO migrations VALUES (?, ?)", [version, name])
             con.execute("COMMIT")
+
+
+@contextmanager
+def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All or nothing on one connection. Raises ServiceError when it could not write."""
+    con.execute("BEGIN")
+    try:
+        yield
+        con.execute("COMMIT")
+    except BaseException as error:
+        with suppress(duckdb.TransactionException):  # a COMMIT that failed has rolled back already
+            con.execute("ROLLBACK")
+        if isinstance(error, duckdb.Error):
+            message = f"the store could not write: {_line(error)}"
+            raise ServiceError(message, hint="is the disk full or read-only?") from error
+        raise
 
 
 def query(name: str) -> str:

@@ -20,7 +20,7 @@ from ebbtide.baseline.records_shipped import shipped_models
 from ebbtide.baseline.trailing_statistics import HOURS, PEAKS, STATISTICS, Float32, Statistic
 from ebbtide.detect.outbound import Channels, day_records, score_day
 from ebbtide.detect.outbound_options import OutboundOptions
-from ebbtide.detect.outbound_scale import apply_scale, count_others, learn_scale, learn_threshold
+from ebbtide.detect.outbound_scale import apply_scale, count_others, learn_scale, learn_thresholds
 from ebbtide.detect.outbound_scale_form import DayScale, from_json, to_json
 from ebbtide.detect.outbound_shipped import shipped_scale, shipped_threshold
 from ebbtide.detect.outbound_state import OutboundState, close_day, day_maxima, day_values, open_day, run_cusum
@@ -205,7 +205,7 @@ class LearnedDays:
         score = apply_scale(scale, raw, others, hours, self.has_received(pairs), OPTIONS).score
         joined = joined_by_entity(pairs, score)
         budgets = np.array(CURVE_BUDGETS[::-1])
-        lines = np.array([learn_threshold(joined, one, OPTIONS, float(entity_days)) for one in budgets])
+        lines = np.array(learn_thresholds(joined, budgets, OPTIONS, float(entity_days)))
         return DayScale(scale, budgets, lines, int(entities), is_own=True)
 
     def scores(self, first: int, last: int) -> tuple[Pairs, Channels]:

@@ -22,7 +22,7 @@ from ebbtide.series import HOUR_NS, MINUTE_NS, Float64, Int32
 from ebbtide.store.identity import Identity
 from ebbtide.store.minutes import MinuteReading
 from ebbtide.store.reading import Grouping
-from ebbtide.store.segments import Segments
+from ebbtide.store.segments import CommittedSegments
 
 #: The grid of trailing sums. A finer one finds peaks of one-hour sums at most 5/60 higher.
 STEP_NS = 5 * MINUTE_NS
@@ -43,7 +43,7 @@ def touched(hours: set[int], last: int) -> list[int]:
 def derive(
     con: duckdb.DuckDBPyConnection,
     identity: Identity,
-    segments: Segments,
+    segments: CommittedSegments,
     minutes: MinuteReading,
     floors: Mapping[str, float],
     hours: list[int],
@@ -80,7 +80,7 @@ def _runs(hours: list[int]) -> list[tuple[int, int]]:
 
 
 def _active(
-    con: duckdb.DuckDBPyConnection, segments: Segments, metrics: tuple[str, ...], first: int, last: int
+    con: duckdb.DuckDBPyConnection, segments: CommittedSegments, metrics: tuple[str, ...], first: int, last: int
 ) -> Int32:
     """Entities that sent or received any of these metrics in the run or the 24 hours before."""
     samples = segments.between((first - HOURS) * HOUR_NS, last * HOUR_NS + 1)

@@ -85,6 +85,11 @@ def _aged(policy: Retention) -> tuple[tuple[str, int | None, int], ...]:
         ("hours", policy.hours_ns, HOUR_NS),
         ("days", policy.days_ns, DAY_NS),
         ("coverage", policy.hours_ns, HOUR_NS),
+        ("peaks", policy.hours_ns, HOUR_NS),
+        ("outbound_scores", policy.hours_ns, HOUR_NS),
+        ("day_maxima", policy.days_ns, DAY_NS),
+        ("learned_days", policy.days_ns, DAY_NS),
+        ("outbound_scales", policy.days_ns, DAY_NS),
     )
 
 
@@ -107,15 +112,20 @@ def _oldest_first(
     for segment in segments.known:
         if (segment + 1) * SEGMENT_NS <= now_ns - policy.samples_least_ns:
             yield "samples", partial(_drop, con, segments, segment)
-    for table, unit_ns in (("edges", HOUR_NS), ("hours", HOUR_NS), ("days", DAY_NS)):
+    for table, unit_ns in (
+        ("edges", HOUR_NS), ("hours", HOUR_NS), ("peaks", HOUR_NS), ("days", DAY_NS), ("day_maxima", DAY_NS)
+    ):  # fmt: skip
         day, last = DAY_NS // unit_ns, now_ns // unit_ns
         oldest = con.execute(f"SELECT min({_column(table)}) FROM {table}").fetchall()[0][0]
         for bound in range((last if oldest is None else oldest) + day, last, day):
             yield table, partial(_delete_before, con, table, bound)
 
 
+_DAILY = ("days", "day_maxima", "learned_days", "outbound_scales")
+
+
 def _column(table: str) -> str:
-    return "day" if table == "days" else "hour"
+    return "day" if table in _DAILY else "hour"
 
 
 def _delete_before(con: duckdb.DuckDBPyConnection, table: str, bound: int) -> int:

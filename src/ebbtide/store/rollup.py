@@ -16,7 +16,7 @@ import pyarrow as pa
 from ebbtide.baseline.moments import Moments, merge_rows
 from ebbtide.series import HOUR_NS, SECOND_NS, Int64
 from ebbtide.store.connection import query
-from ebbtide.store.segments import SEGMENT_NS, Segments
+from ebbtide.store.segments import SEGMENT_NS, CommittedSegments
 
 #: Intervals a source can have; the median span of its samples is snapped to the nearest. All divide an hour.
 INTERVALS_S = (10, 12, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600)
@@ -37,7 +37,7 @@ def snap_interval_s(span_ns: int) -> int:
 
 
 def derive(
-    con: duckdb.DuckDBPyConnection, segments: Segments, hours: Iterable[int], progress: Callable[[int], None]
+    con: duckdb.DuckDBPyConnection, segments: CommittedSegments, hours: Iterable[int], progress: Callable[[int], None]
 ) -> None:
     """Derive these hours again, in transactions of at most one segment; `progress` is told how many are done."""
     for first, last in _runs(sorted(hours)):
@@ -63,7 +63,7 @@ def _runs(hours: list[int]) -> list[tuple[int, int]]:
     return [(hours[a], hours[b - 1] + 1) for a, b in pairwise(cuts)]
 
 
-def _derive_run(con: duckdb.DuckDBPyConnection, segments: Segments, first: int, last: int) -> None:
+def _derive_run(con: duckdb.DuckDBPyConnection, segments: CommittedSegments, first: int, last: int) -> None:
     span = {"first": first, "last": last}
     _derive_coverage(con, segments, first, last)
     con.execute(
@@ -82,7 +82,7 @@ def _derive_run(con: duckdb.DuckDBPyConnection, segments: Segments, first: int, 
     con.execute("DELETE FROM dirty_hours WHERE hour >= $first AND hour < $last", span)
 
 
-def _derive_coverage(con: duckdb.DuckDBPyConnection, segments: Segments, first: int, last: int) -> None:
+def _derive_coverage(con: duckdb.DuckDBPyConnection, segments: CommittedSegments, first: int, last: int) -> None:
     sql = query("coverage").replace("{samples}", segments.between(first * HOUR_NS, (last + 1) * HOUR_NS))
     heard = con.execute(sql, {"from_hour": first, "to_hour": last}).fetchall()
     con.execute("UPDATE coverage SET samples = 0, interval_s = 0 WHERE hour >= ? AND hour < ?", [first, last])
@@ -97,7 +97,7 @@ def close_days(con: duckdb.DuckDBPyConnection, days: Iterable[int]) -> None:
     """Merge the hours of these days, each in a transaction of its own."""
     for day in days:
         rows = con.sql(
-            "SELECT * FROM hours WHERE hour >= ? AND hour < ?", params=[day * 24, day * 24 + 24]
+            "SELECT * FROM hours WHERE hour >= ? AND hour < ? ORDER BY hour", params=[day * 24, day * 24 + 24]
         ).fetchnumpy()
         merged = _merged_day({name: np.asarray(column) for name, column in rows.items()}, day)
         con.execute("BEGIN")

@@ -18,16 +18,17 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from ebbtide.errors import ConfigError, ServiceError
+from ebbtide.errors import ConfigError
 from ebbtide.series import HOUR_NS, Batch, Counts, Entity
-from ebbtide.store import append, exports, peaks, retention, rollup
+from ebbtide.store import append, exports, retention
 from ebbtide.store.arrivals import Arrivals
 from ebbtide.store.backup import backup
-from ebbtide.store.connection import connect, query
+from ebbtide.store.connection import connect, query, transaction
+from ebbtide.store.derivation import Derivation
 from ebbtide.store.identity import Identity
 from ebbtide.store.opened_days import OpenedCache
 from ebbtide.store.outbox import Outbox
-from ebbtide.store.segments import Segments
+from ebbtide.store.segments import CommittedSegments, Segments
 from ebbtide.store.view import View
 
 _FOREVER = -(2**63)
@@ -47,6 +48,7 @@ class Store(View):
         #: Grows when the names are read back after a failure: numbers a view met before may mean others now.
         self.generation = 0
         self._depth = 0
+        self._deriving = threading.RLock()
         self._con = con
         self._cache = OpenedCache()
         self._load()
@@ -76,11 +78,11 @@ class Store(View):
             con = self._con.cursor()
 
         @contextmanager
-        def transaction() -> Iterator[None]:
-            with self.lock, _transaction(con):
+        def in_turn() -> Iterator[None]:
+            with self.lock, transaction(con):
                 yield
 
-        return Outbox(con, transaction)
+        return Outbox(con, in_turn)
 
     def _load(self) -> None:
         self.generation += 1
@@ -102,7 +104,7 @@ class Store(View):
                 return
             self._depth = 1
             try:
-                with _transaction(self._con):
+                with transaction(self._con):
                     yield
                 self._segments.publish()
             except BaseException:
@@ -199,7 +201,8 @@ class Store(View):
 
     def ask(self, sql: str) -> list[tuple[object, ...]]:
         """Rows of a question this room asks about its own tables (`check`, tests); nothing outside it speaks SQL."""
-        return self._con.execute(sql).fetchall()
+        with self.lock:
+            return self._con.execute(sql).fetchall()
 
     @property
     def segments(self) -> tuple[int, ...]:
@@ -209,10 +212,10 @@ class Store(View):
     def totals(self) -> dict[int, float]:
         """The sum of all stored values of each series, by its key: what a sender's ledger is compared with."""
         samples = self._segments.between(*self._everything())
-        rows = self._con.execute(
+        rows = self.ask(
             f"SELECT key, sum(value) FROM {samples} JOIN series USING (series) WHERE NOT isnan(value) GROUP BY key"
-        ).fetchall()
-        return dict(rows)
+        )
+        return {int(str(key)): float(str(total)) for key, total in rows}
 
     @property
     def dirty_hours(self) -> int:
@@ -220,38 +223,33 @@ class Store(View):
         return len(self._dirty)
 
     def roll_up(self, until_ns: int | None = None, progress: Callable[[int], None] = _silent) -> None:
-        """Derive every hour that changed and has passed by `until_ns` (None: all), and close the days before it."""
+        """Derive every hour that changed and has passed by `until_ns` (None: all), and close the days before it.
+
+        On a connection of its own: batches are kept meanwhile, and an hour they change is derived next time.
+        """
         last = None if until_ns is None else until_ns // HOUR_NS
-        with self.lock:
-            hours = {hour for hour in self._dirty if last is None or hour < last}
-            try:
-                rollup.derive(self._con, self._segments, hours, progress)
+        with self._deriving:
+            with self.lock:
+                hours = {hour for hour in self._dirty if last is None or hour < last}
                 self._dirty -= hours
-                rollup.close_days(self._con, self._open_days(last))
-                self._learn(last)
+            try:
+                with self._derivation() as derivation:
+                    derivation.roll_up(hours, last, progress)
             except BaseException:
-                self._load()
+                with self.lock:
+                    self._load()
                 raise
 
-    def _learn(self, last: int | None) -> None:
-        """Bring peaks, closed days and their scales up to the hour `last` (None: up to the data)."""
-        due = {row[0] for row in self._con.execute("SELECT DISTINCT hour FROM due_hours").fetchall()}
-        if not due:
-            return
-        before = last
-        if before is None:
-            newest = self._con.execute("SELECT max(hour) FROM hours").fetchall()[0][0]
-            before = max(due | {newest or 0}) + 1
-        hours = peaks.touched(due, before)
-        peaks.derive(self._con, self.identity, self._segments, self.minutes, self.floors, hours)
-        learned = self.outbound.learned
-        with self.transaction():
-            learned.forget_from(min(due) // 24)
-            self._con.execute("DELETE FROM due_hours")
-        for day in learned.to_close(before):
-            with self.transaction():
-                learned.close(day)
-        self._cache.forget(min(due))
+    @contextmanager
+    def _derivation(self) -> Iterator[Derivation]:
+        with self.lock:
+            con, floors = self._con.cursor(), self.floors
+            # Frozen: a segment that is made later is not in the snapshot of a transaction that has begun.
+            segments = CommittedSegments(self._segments.known)
+        try:
+            yield Derivation(con, self.identity, segments, floors, self._cache)
+        finally:
+            con.close()
 
     def set_floors(self, floors: Mapping[str, float]) -> None:
         """Set the floors of an empty store: what is learned rests on them. Raises ConfigError where data are."""
@@ -263,18 +261,9 @@ class Store(View):
                 self._con.execute("INSERT INTO floors VALUES (?, ?)", [metric, per_hour])
         self._load()
 
-    def _open_days(self, last_hour: int | None) -> list[int]:
-        """Days with hours that are not merged yet and have passed, except those with an hour still to derive."""
-        rows = self._con.execute(
-            "SELECT DISTINCT hour // 24 FROM hours WHERE hour // 24 NOT IN (SELECT day FROM closed_days)"
-        ).fetchall()
-        bound = max((row[0] for row in rows), default=0) if last_hour is None else last_hour // 24
-        waiting = {hour // 24 for hour in self._dirty}
-        return sorted(day for (day,) in rows if day < bound and day not in waiting)
-
     def retain(self, now_ns: int, policy: retention.Retention) -> Counter[str]:
         """Drop what `policy` no longer keeps at `now_ns`; how many rows of each table, and of each over the budget."""
-        with self.lock:
+        with self._deriving, self.lock:
             return retention.apply(self._con, self._segments, now_ns, policy)
 
     def backup(self, to: Path) -> None:
@@ -294,18 +283,3 @@ class Store(View):
     def _everything(self) -> tuple[int, int]:
         known = self._segments.known
         return (known[0] * 6 * HOUR_NS, (known[-1] + 1) * 6 * HOUR_NS) if known else (0, 1)
-
-
-@contextmanager
-def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    con.execute("BEGIN")
-    try:
-        yield
-        con.execute("COMMIT")
-    except BaseException as error:
-        with suppress(duckdb.TransactionException):  # a COMMIT that failed has rolled back already
-            con.execute("ROLLBACK")
-        if isinstance(error, duckdb.Error):
-            message = f"the store could not write: {str(error).splitlines()[0]}"
-            raise ServiceError(message, hint="is the disk full or read-only?") from error
-        raise
