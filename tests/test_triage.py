@@ -3,11 +3,25 @@ import dataclasses
 import pytest
 from finding_samples import sample
 
-from ebbtide.errors import NotFoundError
+from build import Point, batch_of
+from ebbtide.errors import ConfigError, NotFoundError
 from ebbtide.finding.filters import Filter, parse_matchers
+from ebbtide.finding.plan import Plan
 from ebbtide.finding.verdict import Judgement, Verdict
 from ebbtide.store.store import Store
-from ebbtide.triage import add_filter, filtered, judge, keep, refilter, remove_filter
+from ebbtide.triage import (
+    add_filter,
+    add_plan,
+    filtered,
+    judge,
+    keep,
+    known_destinations,
+    refilter,
+    remove_filter,
+    remove_plan,
+    reset_baseline,
+    undo_reset,
+)
 
 FINDING = sample()
 
@@ -77,3 +91,76 @@ def test_an_attack_is_not_learned_from_until_the_verdict_changes():
 def test_a_verdict_on_nothing_is_refused():
     with Store.open() as store, pytest.raises(NotFoundError):
         judge(store, Judgement("", Verdict.BENIGN, "ann", "", 1))
+
+
+def plan_of(**changes: object) -> Plan:
+    matchers = parse_matchers(f'{{workload="{FINDING.entity.workload}"}}')
+    plan = Plan("move", matchers, FINDING.opened_ns, FINDING.end_ns, "ann", "a migration", True)
+    return dataclasses.replace(plan, **changes)
+
+
+def known(store: Store) -> None:
+    entity = FINDING.entity
+    senders = [entity, dataclasses.replace(entity, process="sh"), dataclasses.replace(entity, workload="other")]
+    store.append(batch_of([Point(10, 1.0, sender=one) for one in senders]), 1)
+
+
+def test_a_planned_change_marks_what_lies_within_it_and_masks_its_time_until_it_is_removed():
+    with Store.open() as store:
+        known(store)
+        keep(store, [FINDING])
+
+        assert add_plan(store, plan_of(), 10) == (1, 1)
+        assert hidden(store) == [("plan:move",)]
+        assert {one[0].process for one in store.masks()} == {FINDING.entity.process, "sh"}
+        assert [one.hidden_by for one in filtered(store, [FINDING], 10**19 // 2)] == [("plan:move",)]
+
+        remove_plan(store, "move", 12)
+        assert hidden(store) == [()]
+        assert store.masks() == []
+        with pytest.raises(NotFoundError, match="no plan 'move'"):
+            remove_plan(store, "move", 12)
+
+
+def test_a_plan_may_let_its_time_be_learned_and_is_about_senders_alone():
+    with Store.open() as store:
+        known(store)
+        add_plan(store, plan_of(is_masked=False), 10)
+        assert store.masks() == []
+        with pytest.raises(ConfigError, match="cannot look at 'metric'"):
+            add_plan(store, plan_of(matchers=parse_matchers('{metric="tcp.bytes"}')), 10)
+        with pytest.raises(ConfigError, match="ends before it begins"):
+            add_plan(store, plan_of(to_ns=FINDING.opened_ns), 10)
+
+
+def test_a_baseline_is_reset_for_all_processes_of_a_workload_and_given_back():
+    place = f"{FINDING.entity.cluster}/{FINDING.entity.namespace}/{FINDING.entity.workload}"
+    with Store.open() as store:
+        known(store)
+        assert len(reset_baseline(store, place, 1000, "new version")) == 2
+        assert len(reset_baseline(store, f"{place}/sh", 2000, "again")) == 1
+        assert sorted((one.process, to_ns) for one, _, to_ns, _ in store.masks()) == [
+            (FINDING.entity.process, 1000),
+            ("sh", 2000),
+        ]
+
+        assert undo_reset(store, place) == 2
+        assert store.masks() == []
+        with pytest.raises(NotFoundError, match="no entity"):
+            reset_baseline(store, "checkout", 1, "x")
+
+
+def test_known_destinations_hide_until_a_byte_goes_elsewhere():
+    names = [one.name for one in FINDING.evidence.destinations]
+    entity = FINDING.entity
+    place = f"{entity.cluster}/{entity.namespace}/{entity.workload}"
+
+    def covers(destinations: list[str]) -> bool:
+        return Filter("known", known_destinations(place, destinations), "ann", "x", 0).covers(FINDING)
+
+    assert covers(names)
+    assert covers([*names, 'a"b\\c|d'])
+    assert not covers(names[:1])
+    assert not covers([name.replace(".", "x") for name in names])
+    with pytest.raises(ConfigError):
+        known_destinations("checkout", names)

@@ -84,3 +84,18 @@ class Backtest:
     def noisiest(self, most: int = 10) -> list[tuple[str, int]]:
         """Entities with the most findings."""
         return Counter(str(one.finding.entity) for one in self.episodes.values()).most_common(most)
+
+    def summary(self) -> dict[str, object]:
+        """The figures as JSON-ready values: what `ebbtide backtest --json` and the page both say."""
+        return {
+            "detection": self.detection.id,
+            "ticks": self.ticks,
+            "days": round(self.days, 3),
+            "rows": self.fired,
+            "findings": len(self.episodes),
+            "findings_a_day": round(self.per_day(), 3),
+            "scored": self.scored,
+            "unscored": dict(self.unscored),
+            "missing_labels": self.missing,
+            "noisiest": [{"entity": name, "findings": many} for name, many in self.noisiest()],
+        }

@@ -7,7 +7,7 @@ agree. Work is cut into shards of whole baselines, so memory is bounded and no r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,18 +68,25 @@ class Judged:
 
 
 def evaluate(
-    store: View, detection: Detection, now_ns: int, *, detectors: Detectors = DETECTORS, shard_entities: int = SHARD
+    store: View,
+    detection: Detection,
+    now_ns: int,
+    *,
+    detectors: Detectors = DETECTORS,
+    shard_entities: int = SHARD,
+    clusters: Container[str] | None = None,
 ) -> Evaluation:
     """Everything `detection` has to say at `now_ns`, from what the store holds and nothing later.
 
-    The caller has rolled the store up. An empty store is legal: zero entities is an answer.
+    With `clusters` only their senders are judged; a baseline that pools clusters still reads all of them. The caller
+    has rolled the store up. An empty store is legal: zero entities is an answer.
     """
     result = Evaluation(detection.id, now_ns)
     detector = detectors[detection.detector]
     if isinstance(detector, Outbound):
-        _evaluate_outbound(store, detection, now_ns, result)
+        _evaluate_outbound(store, detection, now_ns, result, clusters)
         return result
-    for judged in judge(store, detection, now_ns, result, detector, shard_entities):
+    for judged in judge(store, detection, now_ns, result, detector, shard_entities, clusters):
         if judged.anomalies.fired.any():
             context = _context(store, judged)
             result.findings += findings(
@@ -96,12 +103,13 @@ def judge(
     result: Evaluation,
     detector: WindowDetector,
     shard_entities: int = SHARD,
+    clusters: Container[str] | None = None,
 ) -> Iterator[Judged]:
     """Run the detector over every shard; `result` gains the counts."""
     options = detection.options_for(detector)
     to_ns = now_ns - detection.lag_ns
     metrics = detection.selects(store.identity.metrics)
-    for shard in _shards(store, detection, to_ns, result, shard_entities):
+    for shard in _shards(store, detection, to_ns, result, shard_entities, clusters):
         window = store.reading.window(shard.window, metrics, to_ns - detection.window_ns, to_ns, shard.bucket_ns)
         baseline = _baseline(store, detection, metrics, shard, to_ns)
         anomalies = detector.score(window, baseline, options)
@@ -112,20 +120,29 @@ def judge(
         yield Judged(shard, window, baseline, anomalies)
 
 
-def _evaluate_outbound(store: View, detection: Detection, now_ns: int, result: Evaluation) -> None:
-    """The outbound detector's findings; `result` gains the counts of pairs of entity and metric."""
+def _evaluate_outbound(
+    store: View, detection: Detection, now_ns: int, result: Evaluation, clusters: Container[str] | None
+) -> None:
+    """The outbound detector's findings; `result` gains the counts of pairs of entity and metric.
+
+    What is fleet-wide (its scale, how many others are unusual) takes all clusters as they are known by now.
+    """
     to_ns = now_ns - detection.lag_ns
     metrics = detection.selects(store.identity.metrics)
     judged = outbound.judge(store, to_ns, OutboundSettings.model_validate(detection.options), metrics)
-    silent = np.isnan(judged.sent[:, 0])
-    known = ~silent & ~np.isneginf(judged.scored.score[:, 0])
+    names = store.identity.entities
+    ours = {number for number in judged.entities.tolist() if clusters is None or names[number].cluster in clusters}
+    is_ours = np.isin(judged.opened.pairs.entity, list(ours))
+    silent = np.isnan(judged.sent[:, 0]) & is_ours
+    known = is_ours & ~silent & ~np.isneginf(judged.scored.score[:, 0])
     sent = known & (judged.sent[:, 0] > 0)
     valid = judged.opened.records.windows[0].summary.days.max(axis=1, initial=0) > 0
-    result.entities = len(judged.entities)
+    result.entities = len(ours)
     result.scored = int((known & valid).sum())
     unscored = {"no_baseline": judged.new + int((sent & ~valid).sum()), "no_coverage": int(silent.sum())}
     result.unscored.update({why: count for why, count in unscored.items() if count})
-    result.findings = outbound_findings.findings(store, detection, judged, to_ns)
+    found = outbound_findings.findings(store, detection, judged, to_ns)
+    result.findings = [one for one in found if clusters is None or one.entity.cluster in clusters]
 
 
 def _baseline(store: View, detection: Detection, metrics: tuple[str, ...], shard: Shard, to_ns: int) -> Baseline:
@@ -140,11 +157,19 @@ def _baseline(store: View, detection: Detection, metrics: tuple[str, ...], shard
     return Baseline(moments.take(shard.baseline_of), floor_ns, until_ns, snapped=floor_ns != from_ns)
 
 
-def _shards(store: View, detection: Detection, to_ns: int, result: Evaluation, shard_entities: int) -> Iterator[Shard]:
+def _shards(
+    store: View,
+    detection: Detection,
+    to_ns: int,
+    result: Evaluation,
+    shard_entities: int,
+    clusters: Container[str] | None,
+) -> Iterator[Shard]:
     """Cut the senders of the window, and everything that shares a baseline with them, into shards."""
     entities = store.identity.entities
-    senders = store.reading.senders(to_ns - detection.window_ns, to_ns)
-    known = [number for number in senders.tolist() if _has(entities[number], detection.requires)]
+    senders = store.reading.senders(to_ns - detection.window_ns, to_ns).tolist()
+    senders = [number for number in senders if clusters is None or entities[number].cluster in clusters]
+    known = [number for number in senders if _has(entities[number], detection.requires)]
     result.missing += len(senders) - len(known)
     intervals = store.reading.intervals_s(to_ns)
     rows: dict[tuple[int, Entity], dict[Entity, list[int]]] = {}

@@ -60,9 +60,9 @@ def test_no_sinks_are_no_mistake(text):
         ("sinks:\n  a: {type: syslog, host: x, protocol: udp, tls: {ca_file: x}}\n", "say `protocol: tls`"),
         ("sinks:\n  a: {type: lines, path: x, template: '$nope$'}\n", "unknown token $nope$"),
         ("sinks:\n  A B: {type: lines, path: x}\n", "'A B' is no name of a sink"),
-        ("sinks:\n  a: {type: lines, path: x}\n  a: {type: lines, path: y}\n", "`a` stands twice"),
+        ("sinks:\n  a: {type: lines, path: x}\n  a: {type: lines, path: y}\n", "`a` stands here twice"),
         ("sinks: [1]\n", "`sinks` is not a mapping"),
-        ("sinks:\n  a: &x {type: lines, path: x}\n  b: *x\n", "aliases and tags are refused"),
+        ("sinks:\n  a: &x {type: lines, path: x}\n  b: *x\n", "aliases are refused"),
         ("sinks: {\n", "not YAML"),
     ],
 )  # fmt: skip

@@ -68,3 +68,15 @@ def test_findings_of_the_first_schema_are_carried_over():
 
     kept = con.execute("SELECT peak_count, risk, hidden, workload, closed_ns, reopened FROM findings").fetchall()
     assert kept == [(finding.count, pytest.approx(finding.risk.score), True, finding.entity.workload, None, 0)]
+
+
+def test_marks_are_read_without_the_findings_and_current_ones_by_detection():
+    hidden = dataclasses.replace(episode("b", 7), finding=sample(uid="b", opened_ns=7, hidden_by=("x", "plan:y")))
+    with Store.open() as store:
+        store.findings.save(episode("a", 3))
+        store.findings.save(hidden)
+        store.findings.save(episode("c", 9))
+
+        assert store.findings.marks(7) == [("x", "plan:y"), ()]
+        assert store.findings.current(0, "other") == []
+        assert len(store.findings.current(0, hidden.finding.detection_id)) == 3

@@ -1,11 +1,13 @@
 import threading
 
+import numpy as np
 import pytest
 
 from build import NGINX, Point, batch_of
 from ebbtide.errors import ServiceError
 from ebbtide.finding.verdict import Judgement, Verdict
 from ebbtide.series import SECOND_NS
+from ebbtide.store.reading import Grouping
 from ebbtide.store.store import Store
 
 
@@ -19,6 +21,16 @@ def test_a_view_sees_what_is_committed_and_not_what_is_not():
                 store.append(batch_of([Point(20, 1.0, sender=NGINX.__class__("prod", "shop", "cart", "curl"))]), origin)
                 assert view.reading.senders(0, 100 * SECOND_NS).tolist() == [0]
             assert view.reading.senders(0, 100 * SECOND_NS).tolist() == [0, 1]
+
+
+def test_a_view_reads_moments_of_a_running_hour():
+    grouping = Grouping(np.array([0], np.int32), np.array([0]), (NGINX,))
+    with Store.open() as store:
+        store.append(batch_of([Point(10, 1.0), Point(20, 3.0)]), store.begin("test", "view"))
+        with store.view() as view:
+            found = view.reading.moments(grouping, ("tcp.bytes",), 0, 30 * SECOND_NS, of="points", is_masked=False)
+
+    assert found.mean.tolist() == [[2.0]]
 
 
 def test_a_view_cannot_write():

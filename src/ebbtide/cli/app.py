@@ -10,7 +10,20 @@ import sys
 
 import typer
 
-from ebbtide.cli import catalogue, demo, filters, findings, importing, judging, laboratory, sinks
+from ebbtide.cli import (
+    catalogue,
+    demo,
+    filters,
+    findings,
+    importing,
+    judging,
+    laboratory,
+    serving,
+    settings,
+    sinks,
+    triage,
+    ui,
+)
 from ebbtide.cli.console import print_error
 from ebbtide.errors import EbbtideError
 from ebbtide.meter.command import meter
@@ -27,11 +40,15 @@ demo.register(app)
 importing.register(app)
 judging.register(app)
 findings.register(app)
+serving.register(app)
+triage.register(app)
+ui.register(app)
 laboratory.register(app)
 app.command("meter")(meter)
 app.add_typer(catalogue.app, name="detections")
 app.add_typer(filters.app, name="filters")
 app.add_typer(sinks.app, name="sinks")
+app.add_typer(settings.app, name="config")
 
 
 def main() -> None:

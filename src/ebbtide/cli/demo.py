@@ -11,6 +11,7 @@ import typer
 from ebbtide import recording
 from ebbtide.cli import console
 from ebbtide.cli.options import load_catalogue
+from ebbtide.cli.ui import DEFAULT_PORT, Port, serve
 from ebbtide.demo import Comparison, compare, fill, labelled_span
 from ebbtide.demo_report import build
 from ebbtide.errors import UsageError
@@ -33,8 +34,10 @@ _DEMO = (
 
 def demo_command(
     out: Annotated[Path, typer.Option(help="A directory for report.html and demo.duckdb.")] = Path("out"),
+    is_served: Annotated[bool, typer.Option("--serve", help="Then show it all in the browser, until Ctrl-C.")] = False,
+    port: Port = DEFAULT_PORT,
 ) -> None:
-    """Import, judge, compare, report."""
+    """Import, judge, compare, report; serve the pages on it if asked to."""
     began = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     db, page = out / "demo.duckdb", out / "report.html"
@@ -59,6 +62,9 @@ def demo_command(
     examples = [one.finding for each in comparisons for one in each.backtest.episodes.values()]
     if examples:
         console.say(f"Next: ebbtide explain --db {db} {examples[-1].uid[:8]}")
+    if is_served:
+        with Store.open(db) as store:
+            serve(store, port)
 
 
 def _print(comparisons: list[Comparison]) -> None:

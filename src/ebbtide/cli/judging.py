@@ -128,7 +128,7 @@ def backtest_command(
         found = filtered(store, found, time.time_ns())
     if as_json:
         range_ = {"from": rfc3339(first), "to": rfc3339(last)}
-        summaries = [_summary(one) for one in results]
+        summaries = [one.summary() for one in results]
         console.print_json(range_ | {"backtests": summaries, "findings": [to_object(one) for one in found]})
     elif as_csv:
         console.print_csv(*finding_rows(found))
@@ -270,21 +270,6 @@ def _as_object(evaluation: Evaluation) -> dict[str, object]:
         "missing_labels": evaluation.missing,
         "baseline_snapped": evaluation.snapped,
         "findings": len(evaluation.findings),
-    }
-
-
-def _summary(result: Backtest) -> dict[str, object]:
-    return {
-        "detection": result.detection.id,
-        "ticks": result.ticks,
-        "days": round(result.days, 3),
-        "rows": result.fired,
-        "findings": len(result.episodes),
-        "findings_a_day": round(result.per_day(), 3),
-        "scored": result.scored,
-        "unscored": dict(result.unscored),
-        "missing_labels": result.missing,
-        "noisiest": [{"entity": name, "findings": many} for name, many in result.noisiest()],
     }
 
 

@@ -11,11 +11,12 @@ import typer
 
 from ebbtide.cli import console
 from ebbtide.cli.options import DEFAULT_DB, Db, Json
+from ebbtide.cli.settings import DEFAULT_CONFIG, ConfigFile, read_text
 from ebbtide.deliver.sample import sample
 from ebbtide.deliver.secret import read_secret
 from ebbtide.deliver.sink import SinkSettings
 from ebbtide.deliver.sinks import load_sinks
-from ebbtide.errors import ConfigError, NotFoundError, UsageError
+from ebbtide.errors import NotFoundError, UsageError
 from ebbtide.finding.lifecycle import Change
 from ebbtide.finding.text import rfc3339
 from ebbtide.series import SECOND_NS
@@ -24,30 +25,14 @@ from ebbtide.store.store import Store
 
 app = typer.Typer(help="Where findings go: try a sink, see what waits, replay what was given up.", no_args_is_help=True)
 
-Config = Annotated[Path, typer.Option("--config", help="The settings file.", envvar="EBBTIDE_CONFIG")]
-DEFAULT_CONFIG = Path("ebbtide.yaml")
-#: Settings are a page or two; a file beyond this is something else.
-LARGEST_CONFIG_BYTES = 1024 * 1024
-
 
 def read_sinks(config: Path) -> dict[str, SinkSettings]:
     """The sinks of a settings file, secrets filled. Raises ConfigError."""
-    try:
-        with config.open("rb") as file:
-            body = file.read(LARGEST_CONFIG_BYTES + 1)
-        text = body.decode("utf-8")
-    except OSError as error:
-        hint = "name another with --config FILE"
-        raise ConfigError(f"cannot read the settings in {config}: {error.strerror}", hint=hint) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{config} is not UTF-8 (byte {error.start})", hint="save it as UTF-8") from error
-    if len(body) > LARGEST_CONFIG_BYTES:
-        raise ConfigError(f"{config} is larger than {LARGEST_CONFIG_BYTES // 1024} KiB", hint="is it the right file?")
-    return load_sinks(text, str(config), os.environ, read_secret)
+    return load_sinks(read_text(config), str(config), os.environ, read_secret)
 
 
 @app.command("list", help="The sinks of the settings file; with a store also what waits and what was given up.")
-def list_command(config: Config = DEFAULT_CONFIG, db: Db = DEFAULT_DB, as_json: Json = False) -> None:
+def list_command(config: ConfigFile = DEFAULT_CONFIG, db: Db = DEFAULT_DB, as_json: Json = False) -> None:
     """One line per sink, those that are no longer configured but still hold something included."""
     sinks = read_sinks(config)
     rows = [(name, one.kind, one.target, ", ".join(one.changes), 0, 0, 0, "") for name, one in sinks.items()]
@@ -75,7 +60,7 @@ def _with_state(row: _Line, outbox: Outbox) -> _Line:
 
 @app.command("test", help="Send a made-up finding, marked as a test, and its end where the sink wants that.")
 def test_command(
-    name: Annotated[str, typer.Argument(help="The sink's name.")], config: Config = DEFAULT_CONFIG
+    name: Annotated[str, typer.Argument(help="The sink's name.")], config: ConfigFile = DEFAULT_CONFIG
 ) -> None:
     """Send at once, past the outbox; what keeps it from arriving is told with its hint (exit code 4)."""
     sinks = read_sinks(config)

@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from ebbtide.decode.catalog import KEY_BYTES_MAX, SERIES_MAX
 from ebbtide.decode.session import Session
@@ -58,17 +58,31 @@ class _Group:
     points: int = 0
 
 
+#: What a batch passes before it is stored, with the time: see `guard`.
+Admit: TypeAlias = Callable[[Batch, int], Batch]
+
+
+def _all(batch: Batch, _: int) -> Batch:
+    return batch
+
+
 class Intake:
     """Takes bodies from any thread. `start` before, `stop` after; `stop` commits what waits."""
 
     def __init__(
-        self, store: Store, settings: IntakeSettings | None = None, *, clock: Callable[[], int] = time.time_ns
+        self,
+        store: Store,
+        settings: IntakeSettings | None = None,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        admit: Admit = _all,
     ) -> None:
         self.settings = settings or IntakeSettings()
         self.room = Room(self.settings.waiting)
         self.tally = Tally()
         self._store = store
         self._clock = clock
+        self._admit = admit
         self._state = CounterState()
         self._sessions: dict[tuple[str, str], Session] = {}
         self._waiting: deque[Body] = deque()
@@ -223,7 +237,7 @@ class Intake:
         now_ns = self._clock()
         oldest_ns = now_ns - round(self.settings.late * SECOND_NS)
         try:
-            batch = Batch.concat(group.batches)
+            batch = self._admit(Batch.concat(group.batches), now_ns)
             dropped: Counter[str] = Counter()
             stored = 0
             if len(batch) or batch.heartbeats:

@@ -7,7 +7,7 @@ the others (late data, retries) are looked up in the file.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import numpy as np
@@ -15,16 +15,22 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ebbtide.series import HOUR_NS, MINUTE_NS, Batch, Heartbeat, Int32, Int64
+from ebbtide.store.arrivals import Arrivals
 from ebbtide.store.identity import Identity
+from ebbtide.store.progress import LateHour
 from ebbtide.store.segments import SEGMENT_NS, Segments, table_of
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What became of a batch's samples: stored, or dropped by reason (`duplicate`, `too_late`)."""
+    """What became of a batch's samples: stored, or dropped by reason (`duplicate`, `too_late`).
+
+    `late` are hours that are late because of them: judged before, and not known to be late yet.
+    """
 
     stored: int
     dropped: Counter[str]
+    late: list[LateHour] = field(default_factory=list)
 
 
 def append(
@@ -32,6 +38,7 @@ def append(
     identity: Identity,
     segments: Segments,
     dirty: set[int],
+    arrivals: Arrivals,
     batch: Batch,
     *,
     origin: int,
@@ -54,7 +61,11 @@ def append(
     _mark(con, dirty, set(np.unique(np.concatenate([start // HOUR_NS, end // HOUR_NS])).tolist()))
     _beat(con, batch.heartbeats)
     identity.advance(numbers[fresh], batch.end_ns[fresh])
-    return Appended(int(fresh.sum()), +dropped)
+    stored = numbers[fresh]
+    late = arrivals.note(
+        identity.sender_of(stored), identity.receiver_of(stored), batch.end_ns[fresh], batch.heartbeats
+    )
+    return Appended(int(fresh.sum()), +dropped, late)
 
 
 def _is_repeated(numbers: Int32, end_ns: Int64) -> NDArray[np.bool_]:

@@ -5,6 +5,7 @@ The document is the finding; the columns beside it are copies that lists are sor
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -33,12 +34,14 @@ class Findings:
             *(finding.uid, finding.detection_id, finding.opened_ns, finding.last_ns, to_json(finding)),
             *(episode.closed_ns, episode.reopened, episode.peak_count, finding.risk.score, finding.is_hidden),
             *(entity.cluster, entity.namespace, entity.workload, entity.process),
+            *(finding.headline, finding.risk.object, finding.risk.object_type),
         ]
         with self._transaction():
             self._con.execute("DELETE FROM findings WHERE uid = ?", [finding.uid])
             self._con.execute(
                 "INSERT INTO findings (uid, detection, opened_ns, last_ns, document, closed_ns, reopened, peak_count, "
-                f"risk, hidden, cluster, namespace, workload, process) VALUES ({', '.join('?' * len(values))})",
+                "risk, hidden, cluster, namespace, workload, process, headline, risk_object, risk_object_type) "
+                f"VALUES ({', '.join('?' * len(values))})",
                 values,
             )
 
@@ -46,16 +49,26 @@ class Findings:
         """Every episode, oldest first."""
         return self._select("ORDER BY opened_ns, uid", [])
 
+    def marks(self, from_ns: int) -> list[tuple[str, ...]]:
+        """What hides each finding that opened at or after an instant, without reading the findings."""
+        rows = self._con.execute(
+            "SELECT document ->> '$.hidden_by' FROM findings WHERE opened_ns >= ? ORDER BY opened_ns, uid", [from_ns]
+        ).fetchall()
+        return [tuple(json.loads(marks)) for (marks,) in rows]
+
     def find(self, prefix: str) -> list[Episode]:
         """Episodes whose uid starts so."""
         return self._select("WHERE starts_with(uid, ?) ORDER BY uid", [prefix])
 
-    def current(self, ended_after_ns: int) -> list[Episode]:
-        """Episodes that are open, or ended after an instant: what the next evaluation may still belong to."""
-        where = "WHERE closed_ns IS NULL OR closed_ns > ? ORDER BY opened_ns, uid"
-        return self._select(where, [ended_after_ns])
+    def current(self, ended_after_ns: int, detection: str | None = None) -> list[Episode]:
+        """Episodes that are open, or ended after an instant: what the next evaluation may still belong to.
 
-    def _select(self, rest: str, values: list[object]) -> list[Episode]:
+        Of one detection, or of all.
+        """
+        where = "WHERE (closed_ns IS NULL OR closed_ns > $after) AND ($detection IS NULL OR detection = $detection)"
+        return self._select(f"{where} ORDER BY opened_ns, uid", {"after": ended_after_ns, "detection": detection})
+
+    def _select(self, rest: str, values: list[object] | dict[str, object]) -> list[Episode]:
         rows = self._con.execute(f"SELECT {_EPISODE} FROM findings {rest}", values).fetchall()
         return [Episode(from_json(document), count, closed, again) for document, count, closed, again in rows]
 

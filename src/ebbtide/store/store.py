@@ -11,7 +11,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -21,7 +21,9 @@ import pyarrow as pa
 from ebbtide.errors import ConfigError
 from ebbtide.series import HOUR_NS, Batch, Counts, Entity
 from ebbtide.store import append, exports, retention
-from ebbtide.store.connection import connect, transaction
+from ebbtide.store.arrivals import Arrivals
+from ebbtide.store.backup import backup
+from ebbtide.store.connection import connect, query, transaction
 from ebbtide.store.derivation import Derivation
 from ebbtide.store.identity import Identity
 from ebbtide.store.opened_days import OpenedCache
@@ -66,7 +68,9 @@ class Store(View):
     def view(self) -> View:
         """A view for one other thread, as of now; close it when done."""
         with self.lock:
-            return View(self._con.cursor(), self.identity, self._segments.committed, self._cache)
+            con = self._con.cursor()
+            con.execute(query("macros"))  # they are a connection's own
+            return View(con, self.identity, self._segments.committed, self._cache)
 
     def lane(self) -> Outbox:
         """The outbox for one thread that delivers: a connection of its own, writing in turn with all others."""
@@ -85,6 +89,7 @@ class Store(View):
         self._segments = Segments(self._con)
         self._show(Identity.load(self._con), self._segments)
         self._dirty = {row[0] for row in self._con.execute("SELECT hour FROM dirty_hours").fetchall()}
+        self._arrivals: Arrivals | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -121,13 +126,33 @@ class Store(View):
         Samples that end before `oldest_ns` are dropped as `too_late`. Raises ServiceError when nothing was written.
         """
         with self.transaction():
-            if not self.identity.has_series:
-                self.identity.load_series(self._con, self._segments.between(*self._everything()))
+            arrivals = self.arrivals
             done = append.append(
-                self._con, self.identity, self._segments, self._dirty, batch, origin=origin, oldest_ns=oldest_ns
+                self._con,
+                self.identity,
+                self._segments,
+                self._dirty,
+                arrivals,
+                batch,
+                origin=origin,
+                oldest_ns=oldest_ns,
             )
+            self.progress.add_late(done.late)
             self.identity.saved()
         return done
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """What has arrived, by cluster; for those who hold `lock`."""
+        if not self.identity.has_series:
+            self.identity.load_series(self._con, self._segments.between(*self._everything()))
+        if self._arrivals is None:
+            judged: dict[str, int] = {}
+            for (_, cluster), reach in self.progress.reached().items():
+                judged[cluster] = max(judged.get(cluster, reach.data_ns), reach.data_ns)
+            late = self.progress.late().hours
+            self._arrivals = Arrivals.load(self._con, self.identity, self._dirty, judged, late)
+        return self._arrivals
 
     def counters(self) -> dict[int, tuple[int, int, float]]:
         """The last reading of each cumulative series by its key: (start_ns, end_ns, reading), for the decoder."""
@@ -151,6 +176,11 @@ class Store(View):
             gone = len(self._con.execute("DELETE FROM masks WHERE reason = ? RETURNING 1", [reason]).fetchall())
         self._cache.forget()
         return gone
+
+    def masks(self) -> list[tuple[Entity, int, int, str]]:
+        """What is left out of baselines: entity, from, to, reason; the latest begin first."""
+        rows = self._con.execute("SELECT * FROM masks ORDER BY from_ns DESC, reason").fetchall()
+        return [(Entity(*row[:4]), *row[4:]) for row in rows]
 
     def finish(self, origin: int, counts: Counts, dropped: Counter[str]) -> None:
         """Note beside an origin what became of its points."""
@@ -235,6 +265,20 @@ class Store(View):
         """Drop what `policy` no longer keeps at `now_ns`; how many rows of each table, and of each over the budget."""
         with self._deriving, self.lock:
             return retention.apply(self._con, self._segments, now_ns, policy)
+
+    def backup(self, to: Path) -> None:
+        """Copy everything that is committed into a new file, while others go on. Raises as `backup.backup`."""
+        with self.lock:
+            con = self._con.cursor()
+        try:
+            backup(con, to)
+        finally:
+            con.close()
+
+    def checkpoint(self) -> None:
+        """Write what is in the log into the file, unless somebody reads just now: then it is done another time."""
+        with self.lock, suppress(duckdb.TransactionException):
+            self._con.execute("CHECKPOINT")
 
     def _everything(self) -> tuple[int, int]:
         known = self._segments.known

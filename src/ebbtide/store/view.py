@@ -15,14 +15,21 @@ import duckdb
 from ebbtide.baseline.floors import FLOORS
 from ebbtide.errors import ServiceError
 from ebbtide.store.contacts import Contacts
+from ebbtide.store.coverage import Coverage
 from ebbtide.store.filters import Filters
 from ebbtide.store.findings import Findings
 from ebbtide.store.identity import Identity
 from ebbtide.store.learned_days import LearnedDays
 from ebbtide.store.minutes import MinuteReading
+from ebbtide.store.notices import Notices
 from ebbtide.store.opened_days import OpenedCache, OutboundReading
 from ebbtide.store.outbox import Outbox
+from ebbtide.store.plans import Plans
+from ebbtide.store.profile import Profile
+from ebbtide.store.progress import Progress
 from ebbtide.store.reading import Reading
+from ebbtide.store.risks import Risks
+from ebbtide.store.search import FindingSearch
 from ebbtide.store.segments import CommittedSegments
 from ebbtide.store.trailing_sums import TrailingReading
 
@@ -38,6 +45,13 @@ class View:
     filters: Filters
     outbox: Outbox
     outbound: OutboundReading
+    progress: Progress
+    notices: Notices
+    plans: Plans
+    risks: Risks
+    coverage: Coverage
+    search: FindingSearch
+    profile: Profile
 
     def __init__(
         self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments, cache: OpenedCache
@@ -57,6 +71,13 @@ class View:
         learned = LearnedDays(con, identity, self.floors)
         self.outbound = OutboundReading(learned, TrailingReading(con, identity, segments), self._cache)
         self.outbox = Outbox(con, self.transaction)
+        self.progress = Progress(con, self.transaction)
+        self.notices = Notices(con, self.transaction)
+        self.risks = Risks(con, self.transaction)
+        self.plans = Plans(con, self.transaction)
+        self.coverage = Coverage(con)
+        self.search = FindingSearch(con)
+        self.profile = Profile(con, identity, segments)
 
     @property
     def floors(self) -> dict[str, float]:

@@ -1,0 +1,66 @@
+"""`config check` and `config example`: the settings of the service before it is started, and a file to begin with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ebbtide.cli import console
+from ebbtide.config import EXAMPLE, Config, Slots, catalogue_of, detections_of, load_config
+from ebbtide.deliver.secret import read_secret
+from ebbtide.deliver.sinks import LARGEST_SETTINGS_BYTES
+from ebbtide.errors import ConfigError
+from ebbtide.registry import load_detectors
+
+app = typer.Typer(help="The settings of the service: check a file, or print one to begin with.", no_args_is_help=True)
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="The settings file.", envvar="EBBTIDE_CONFIG")]
+DEFAULT_CONFIG = Path("ebbtide.yaml")
+
+
+def slots() -> Slots:
+    """The sections of the settings that the service's servers check. The web server is optional: imported here."""
+    try:
+        from ebbtide.receive.settings import Receivers
+        from ebbtide.service.front import WebSettings
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is not installed", hint="pip install 'ebbtide[serve]'") from error
+    return {"receivers": Receivers, "web": WebSettings}
+
+
+def read_text(path: Path) -> str:
+    """The text of a settings file. Raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST_SETTINGS_BYTES + 1).decode("utf-8")
+    except OSError as error:
+        hint = "name another with --config FILE, or begin with: ebbtide config example > ebbtide.yaml"
+        raise ConfigError(f"cannot read the settings in {path}: {error.strerror}", hint=hint) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 (byte {error.start})", hint="save it as UTF-8") from error
+
+
+def read_settings(path: Path) -> Config:
+    """The settings of a file, secrets filled. Raises ConfigError with every mistake."""
+    return load_config(read_text(path), str(path), os.environ, read_secret, slots())
+
+
+@app.command("check", help="Say every mistake of a settings file, with its line and a hint.")
+def check_command(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Read the settings as the service would, detections included; exit code 2 where something is wrong."""
+    found = read_settings(config)
+    detectors = load_detectors()
+    settings = found.settings.detections
+    chosen = detections_of(settings, catalogue_of(settings, detectors), detectors)
+    console.say(
+        f"{config} is good: {len(chosen)} detections, {len(found.sinks)} sinks, store {found.settings.store.path}."
+    )
+
+
+@app.command("example", help="Print a settings file with every key.")
+def example_command() -> None:
+    """Print it as it is, to be saved."""
+    typer.echo(EXAMPLE, nl=False)

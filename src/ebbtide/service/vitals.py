@@ -1,0 +1,220 @@
+"""Gathers `health.Health`: what every part of the running service says of itself, and what an operator should know.
+
+Called from any thread, as often as a page is opened or metrics are read; it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ebbtide.agenda import watermarks
+from ebbtide.deliver.sink import SinkSettings
+from ebbtide.health import Health, Problem, Severity, SinkHealth, Source, SourceState
+from ebbtide.series import DAY_NS, SECOND_NS
+from ebbtide.service.rounds import Rounds
+from ebbtide.service.sources import state_of
+from ebbtide.store.store import Store
+from ebbtide.store.view import View
+
+#: A round that did not go well for so many intervals makes the service unready.
+OVERDUE_TICKS = 5
+#: A cluster's clock that is further ahead than this is told.
+SKEW_S = 60.0
+#: Fewer findings say nothing about a filter's share.
+LEAST_FINDINGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What parts beside the clockwork count: `received` points by outcome, `capacity` by name; both may be empty."""
+
+    received: Mapping[str, int] = field(default_factory=dict)
+    capacity: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """Where health is read from. `figures` asks the receivers, `filter_share` is what a filter may hide."""
+
+    store: Store
+    rounds: Rounds
+    sinks: Mapping[str, SinkSettings]
+    tick_ns: int
+    figures: Callable[[], Figures] = Figures
+    filter_share: float = 0.5
+
+    def gather(self, now_ns: int) -> Health:
+        """Everything as of `now_ns`."""
+        with self.store.lock:
+            newest, first = self.store.arrivals.newest(), self.store.arrivals.first()
+            series = self.store.identity.series_count
+            view = self.store.view()
+        with view:
+            sources = self._sources(view, newest, first, now_ns)
+            sinks = tuple(self._sinks(view))
+            changed = self._changed_intervals(view, now_ns)
+            hiding = self._hiding(view, now_ns)
+            entities = len(view.identity.entities)
+        figures = self.figures()
+        detections = tuple(self.rounds.clockwork.judged[id] for id in sorted(self.rounds.clockwork.judged))
+        path = self.store.path
+        capacity = {
+            "entities": float(entities),
+            "series": float(series),
+            "dirty_hours": float(self.store.dirty_hours),
+            "file_bytes": float(path.stat().st_size) if path is not None and path.exists() else 0.0,
+            **{f"clockwork_{name}": float(count) for name, count in sorted(self.rounds.clockwork.counts.items())},
+            **{f"retention_dropped_{name}": float(count) for name, count in sorted(self.rounds.dropped.items())},
+            **figures.capacity,
+        }
+        problems = [
+            *self._clockwork(now_ns),
+            *_of_sources(sources),
+            *_of_sinks(sinks),
+            *changed,
+            *hiding,
+            *_of_figures(figures.received, capacity),
+        ]
+        order = [Severity.CRITICAL, Severity.WARNING, Severity.NOTE]
+        problems.sort(key=lambda one: order.index(one.severity))
+        return Health(
+            now_ns, self.rounds.started_ns, sources, detections, sinks, figures.received, capacity, tuple(problems)
+        )
+
+    def is_ready(self, now_ns: int) -> bool:
+        """Whether rounds go well: cheap, for a probe."""
+        return now_ns - self.rounds.succeeded_ns <= OVERDUE_TICKS * self.tick_ns
+
+    def _sources(
+        self, view: View, newest: Mapping[str, int], first: Mapping[str, int], now_ns: int
+    ) -> tuple[Source, ...]:
+        pace = self.rounds.clockwork.pace
+        marks = watermarks(newest, now_ns, pace)
+        intervals, gaps = view.reading.intervals_s(now_ns), view.coverage.gap_minutes(now_ns - DAY_NS, now_ns)
+        entities = Counter(one.cluster for one in list(view.identity.entities))
+        return tuple(
+            Source(
+                cluster,
+                state_of(seen, first.get(cluster), now_ns, pace),
+                newest.get(cluster, 0),
+                marks.get(cluster, 0),
+                intervals.get(cluster, 0),
+                gaps.get(cluster, 0),
+                seen.skew_s,
+                entities[cluster],
+            )
+            for cluster, seen in self.rounds.sightings.all().items()
+        )
+
+    def _sinks(self, view: View) -> Iterator[SinkHealth]:
+        for name in sorted({*self.sinks, *view.outbox.sinks()}):
+            state, counts = view.outbox.state(name), view.outbox.counts(name)
+            kind = self.sinks[name].kind if name in self.sinks else "not configured"
+            yield SinkHealth(name, kind, counts["delivered"], state.waiting, state.dead, state.error)
+
+    def _clockwork(self, now_ns: int) -> Iterator[Problem]:
+        rounds = self.rounds
+        if not self.is_ready(now_ns):
+            behind = (now_ns - rounds.succeeded_ns) // SECOND_NS
+            yield Problem(
+                Severity.CRITICAL, f"Nothing was judged for {behind} s: {rounds.error or 'a tick is still running'}",
+                "see the log; is the disk full, or the machine too small?",
+            )  # fmt: skip
+        for one in rounds.clockwork.judged.values():
+            if one.error:
+                yield Problem(
+                    Severity.WARNING, f"The detection {one.detection} fails: {one.error}",
+                    "it is tried again at each tick; what is missed is caught up once it works",
+                )  # fmt: skip
+        if old := rounds.clockwork.counts["too_old_hours"]:
+            yield Problem(
+                Severity.WARNING, f"{old} hours changed when they were too old to be judged again",
+                "is a collector delayed, or was data of the past imported?",
+            )  # fmt: skip
+        if rounds.backups is not None and rounds.backups.error:
+            yield Problem(
+                Severity.WARNING, f"The last backup failed: {rounds.backups.error}", "it is tried again every hour"
+            )  # fmt: skip
+        over = sum(count for name, count in rounds.dropped.items() if name.endswith("_over_budget"))
+        if over:
+            yield Problem(
+                Severity.WARNING, f"{over} rows were given up for the disk budget",
+                "raise store.disk_budget, or keep less with store.retain",
+            )  # fmt: skip
+
+    def _changed_intervals(self, view: View, now_ns: int) -> list[Problem]:
+        before, after = view.reading.intervals_s(now_ns - DAY_NS), view.reading.intervals_s(now_ns)
+        return [
+            Problem(
+                Severity.NOTE, f"Cluster {cluster} reports every {after[cluster]} s, before every {before[cluster]} s",
+                "baselines of rates hold; those of counts per sample learn anew",
+            )
+            for cluster in sorted(before.keys() & after.keys())
+            if before[cluster] != after[cluster]
+        ]  # fmt: skip
+
+    def _hiding(self, view: View, now_ns: int) -> list[Problem]:
+        shares = hiding_shares(view.findings.marks(now_ns - 30 * DAY_NS))
+        return [
+            Problem(
+                Severity.NOTE, f"The filter {name} hides {share:.0%} of the findings of 30 days",
+                "would a narrower matcher do?",
+            )
+            for name, share in sorted(shares.items())
+            if share > self.filter_share
+        ]  # fmt: skip
+
+
+def hiding_shares(marks: list[tuple[str, ...]]) -> dict[str, float]:
+    """By filter, the share of findings it hides; none where there are too few to tell."""
+    if len(marks) < LEAST_FINDINGS:
+        return {}
+    hidden = Counter(name for mark in marks for name in mark)
+    return {name: count / len(marks) for name, count in hidden.items()}
+
+
+def _of_sources(sources: tuple[Source, ...]) -> Iterator[Problem]:
+    for one in sources:
+        if one.state is SourceState.SILENT:
+            yield Problem(
+                Severity.WARNING, f"Nothing arrives from cluster {one.cluster}: what it sends is not watched",
+                "does its collector run, and can it reach the receivers?",
+            )  # fmt: skip
+        elif one.state is SourceState.LATE:
+            yield Problem(
+                Severity.WARNING, f"The data of cluster {one.cluster} come late, and are judged late",
+                "look at the collector's queue; a longer `lateness` waits for all clusters' data",
+            )  # fmt: skip
+        if one.skew_s > SKEW_S:
+            yield Problem(
+                Severity.WARNING, f"The clock of cluster {one.cluster} is {one.skew_s:.0f} s ahead", "check its NTP"
+            )  # fmt: skip
+
+
+def _of_sinks(sinks: tuple[SinkHealth, ...]) -> Iterator[Problem]:
+    for one in sinks:
+        if one.waiting and one.error:
+            yield Problem(
+                Severity.WARNING, f"The sink {one.name} fails, {one.waiting} deliveries wait: {one.error}",
+                f"try it with: ebbtide sinks test {one.name}",
+            )  # fmt: skip
+        if one.dead:
+            yield Problem(
+                Severity.WARNING, f"{one.dead} deliveries to the sink {one.name} were given up",
+                f"list them with: ebbtide sinks dead; queue them with: ebbtide sinks replay --sink {one.name}",
+            )  # fmt: skip
+
+
+def _of_figures(received: Mapping[str, int], capacity: Mapping[str, float]) -> Iterator[Problem]:
+    if late := received.get("dropped_too_late", 0):
+        yield Problem(
+            Severity.WARNING, f"{late} samples came more than a day late and were dropped",
+            "is a collector delayed? delaying it must not be a way to hide",
+        )  # fmt: skip
+    if any(name.startswith(("guard_folded", "guard_dropped")) and count for name, count in capacity.items()):
+        yield Problem(
+            Severity.WARNING, "More names arrive than the caps allow: some are counted as (other)",
+            "see which in the metrics ebbtide_capacity; raise `guard` if they are real",
+        )  # fmt: skip

@@ -1,0 +1,25 @@
+def test_the_example_is_a_good_file(ebbtide, tmp_path):
+    (tmp_path / "ebbtide.yaml").write_text(ebbtide("config", "example").out)
+
+    ran = ebbtide("config", "check")
+
+    assert ran.code == 0
+    assert "ebbtide.yaml is good" in ran.out and "1 sinks" in ran.out
+
+
+def test_mistakes_are_told_with_line_and_hint(ebbtide, tmp_path):
+    (tmp_path / "x.yaml").write_text("tick: 5\nweb:\n  adress: x\n")
+
+    ran = ebbtide("config", "check", "--config", "x.yaml")
+
+    assert ran.code == 2
+    assert "x.yaml:1: `tick`: 5 is not a duration" in ran.err
+    assert "x.yaml:3: unknown key `web.adress` (did you mean `address`?)" in ran.err
+
+
+def test_detections_that_are_not_there_and_files_that_cannot_be_read(ebbtide, tmp_path):
+    (tmp_path / "x.yaml").write_text("detections: {enabled: [nope]}\n")
+    assert "there is no detection 'nope'" in ebbtide("config", "check", "--config", "x.yaml").err
+    assert ebbtide("config", "check").code == 2
+    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe")
+    assert "is not UTF-8" in ebbtide("config", "check", "--config", "x.yaml").err

@@ -1,0 +1,81 @@
+import dataclasses
+
+from build import NGINX, Point, batch_of
+from ebbtide.health import Severity, SourceState
+from ebbtide.series import HOUR_NS, MINUTE_NS
+from ebbtide.service.vitals import Figures, Vitals, hiding_shares
+from ebbtide.store.outbox import Message
+from ebbtide.store.store import Store
+from serviced import SINKS, rounds_of
+
+DEV = dataclasses.replace(NGINX, cluster="dev")
+
+
+def vitals_of(store: Store, rounds, figures: Figures | None = None) -> Vitals:
+    return Vitals(store, rounds, SINKS, MINUTE_NS, lambda: figures or Figures())
+
+
+def texts(health) -> list[str]:
+    return [one.text for one in health.problems]
+
+
+def test_health_tells_of_every_source_detection_and_sink():
+    with Store.open() as store:
+        rounds = rounds_of(store, 0)
+        for minute in range(1, 180):
+            points = [Point(60 * minute, 1.0, span_s=60)]
+            if minute < 100:
+                points.append(Point(60 * minute, 1.0, sender=DEV, span_s=60))
+            store.append(batch_of(points), 1)
+            rounds.go(minute * MINUTE_NS)
+        health = vitals_of(store, rounds).gather(180 * MINUTE_NS)
+
+    dev, prod = health.sources
+    assert (prod.cluster, prod.state, prod.interval_s, prod.entities) == ("prod", SourceState.LIVE, 60, 1)
+    assert (prod.newest_ns, prod.watermark_ns) == (179 * MINUTE_NS, 169 * MINUTE_NS)
+    assert (dev.state, dev.gap_minutes) == (SourceState.SILENT, 21)
+    [judged] = health.detections
+    assert judged.judged_until_ns == 2 * HOUR_NS
+    assert judged.unscored == {"no_baseline": 1}
+    [sink] = health.sinks
+    assert (sink.name, sink.kind, sink.waiting) == ("s", "lines", 1)
+    assert health.is_ready
+    assert texts(health) == ["Nothing arrives from cluster dev: what it sends is not watched"]
+    assert health.capacity["series"] == 2
+
+
+def test_rounds_that_do_not_go_well_make_the_service_unready():
+    with Store.open() as store:
+        rounds = rounds_of(store, 0)
+        vitals = vitals_of(store, rounds)
+
+        assert vitals.is_ready(5 * MINUTE_NS)
+        assert not vitals.is_ready(5 * MINUTE_NS + 1)
+        assert vitals.gather(6 * MINUTE_NS).problems[0].severity is Severity.CRITICAL
+        rounds.go(6 * MINUTE_NS)
+        assert vitals.gather(6 * MINUTE_NS).is_ready
+
+
+def test_clocks_failing_sinks_floods_and_what_came_too_late_are_told():
+    with Store.open() as store:
+        rounds = rounds_of(store, 0)
+        rounds.go(1)
+        store.append(batch_of([Point(60 * 10, 1.0)]), 1)
+        rounds.go(5 * MINUTE_NS)
+        with store.transaction():
+            store.outbox.write([Message("u", "opened", 1, "{}")], "s")
+        store.outbox.failed(store.outbox.head("s", 1)[0], "refused", 5)
+        figures = Figures({"dropped_too_late": 7}, {"guard_folded_series": 3.0})
+        health = vitals_of(store, rounds, figures).gather(6 * MINUTE_NS)
+
+    told = " | ".join(texts(health))
+    assert "The clock of cluster prod is 300 s ahead" in told
+    assert "The sink s fails, 1 deliveries wait: refused" in told
+    assert "7 samples came more than a day late" in told
+    assert "More names arrive than the caps allow" in told
+    assert health.received == {"dropped_too_late": 7}
+
+
+def test_a_filter_that_hides_most_is_told_once_there_are_enough_findings():
+    assert hiding_shares([("a",)] * 19) == {}
+    assert hiding_shares([("a",)] * 15 + [("a", "b")] * 5) == {"a": 1.0, "b": 0.25}

@@ -1,0 +1,74 @@
+"""Live is backtest for the default detection too, whose state grows day by day: `ebbtide.live` over learned days."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ebbtide.backtest import Backtest, replay
+from ebbtide.detect.catalogue import load
+from ebbtide.finding.form import to_json
+from ebbtide.live import Clockwork
+from ebbtide.registry import DETECTORS
+from ebbtide.series import DAY_NS, HOUR_NS, SECOND_NS, Batch
+from ebbtide.store.store import Store
+from learned_traffic import START_NS, STEPS_PER_DAY, batch, traffic
+
+HOURLY = load(DETECTORS).get("outbound").model_copy(update={"every_ns": HOUR_NS})
+DAYS = 5
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Batch:
+    sent, received = traffic(DAYS)
+    for day, entity in ((3, 0), (4, 1), (4, 2)):
+        first = day * STEPS_PER_DAY + 30 * (entity + 1)
+        sent[entity, first : first + 18] += 3e9
+    return batch(sent, received)
+
+
+def part(whole: Batch, chosen) -> Batch:
+    return dataclasses.replace(
+        whole,
+        ref=whole.ref[chosen],
+        start_ns=whole.start_ns[chosen],
+        end_ns=whole.end_ns[chosen],
+        value=whole.value[chosen],
+        reading=whole.reading[chosen],
+    )
+
+
+@pytest.fixture(scope="module")
+def expected(fleet) -> dict[str, tuple[str, int | None]]:
+    result = Backtest(HOURLY)
+    with Store.open() as store:
+        store.append(fleet, store.begin("import", "fleet"))
+        store.roll_up()
+        for evaluation in replay(store, HOURLY, START_NS, START_NS + DAYS * DAY_NS - HOUR_NS, HOUR_NS):
+            result.add(evaluation)
+    assert len(result.episodes) >= 2
+    return {uid: (to_json(one.finding), one.closed_ns) for uid, one in result.episodes.items()}
+
+
+@pytest.mark.parametrize("every_s", [1800, 5 * 3600 + 77])
+def test_data_in_any_order_within_the_lateness_are_judged_as_by_a_backtest(fleet, expected, every_s, tmp_path):
+    rng = np.random.default_rng(5)
+    arrival = fleet.end_ns + rng.integers(0, 590 * SECOND_NS, len(fleet))
+    path, is_restarting = tmp_path / "s.duckdb", every_s > 3600
+    store = Store.open(path)
+    clock = Clockwork(store, [HOURLY])
+    before = 0
+    for now_ns in range(START_NS, START_NS + DAYS * DAY_NS + 2 * every_s * SECOND_NS, every_s * SECOND_NS):
+        new = np.flatnonzero((arrival > before) & (arrival <= now_ns))
+        if len(new):
+            store.append(part(fleet, new[np.argsort(arrival[new], kind="stable")]), 1)
+        before = now_ns
+        assert clock.tick(now_ns).failed == {}
+        if is_restarting:
+            store.close()
+            store = Store.open(path)
+            clock = Clockwork(store, [HOURLY])
+    with store:
+        assert store.progress.reached()["outbound", "prod"].judged_ns == START_NS + DAYS * DAY_NS - HOUR_NS
+        told = {one.finding.uid: (to_json(one.finding), one.closed_ns) for one in store.findings.all()}
+    assert told == expected
