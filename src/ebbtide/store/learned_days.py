@@ -173,10 +173,11 @@ class LearnedDays:
         finally:
             self._con.unregister("incoming")
 
-    def has_received(self, pairs: Pairs) -> NDArray[np.bool_]:
-        """Whether the pair's source tells what is received: some entity of its cluster received of that metric."""
+    def has_received(self, pairs: Pairs, day: int) -> NDArray[np.bool_]:
+        """Whether a pair's source told before this day what is received: an entity of its cluster received of it."""
         rows = self._con.execute(
-            "SELECT DISTINCT cluster, metric FROM hours JOIN entities USING (entity) WHERE received > 0"
+            "SELECT DISTINCT cluster, metric FROM hours JOIN entities USING (entity) WHERE received > 0 AND hour < ?",
+            [day * HOURS],
         ).fetchall()
         told = {(cluster, metric) for cluster, metric in rows}
         of = zip(pairs.entity.tolist(), pairs.metric.tolist(), strict=True)
@@ -202,7 +203,7 @@ class LearnedDays:
         hours = np.arange(raw.ratio.shape[1]) % HOURS
         scale = learn_scale(raw, hours, OPTIONS, float(pair_days))
         others = count_others(scale, raw, OPTIONS.context_hours)
-        score = apply_scale(scale, raw, others, hours, self.has_received(pairs), OPTIONS).score
+        score = apply_scale(scale, raw, others, hours, self.has_received(pairs, day), OPTIONS).score
         joined = joined_by_entity(pairs, score)
         budgets = np.array(CURVE_BUDGETS[::-1])
         lines = np.array(learn_thresholds(joined, budgets, OPTIONS, float(entity_days)))

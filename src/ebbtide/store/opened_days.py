@@ -81,7 +81,7 @@ def open_pairs(learned: LearnedDays, cache: OpenedCache, day: int) -> Opened:
         records,
         _reference([part[1] for part in parts]),
         np.concatenate([part[2] for part in parts]),
-        learned.has_received(pairs),
+        learned.has_received(pairs, day),
         learned.scale(day),
     )
     cache.put(opened, revision)
