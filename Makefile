@@ -12,14 +12,17 @@ demo: $(VENV)/installed  ## judge the shipped recording, write out/report.html
 
 test: system lint unit  ## everything that must hold before a change lands
 
-# What tests of the meter need beside Python: a compiler for its programs, libbpf, network namespaces. Without root they
-# are asked for and their tests skip.
-SYSTEM := clang libbpf-dev iproute2
+# What tests need beside Python: for the meter a compiler for its programs, libbpf and network namespaces; for the pages a
+# browser; for the receivers, sinks and backfill their real peers. Without root they are asked for and their tests skip.
+SYSTEM := clang libbpf-dev iproute2 chromium prometheus victoria-metrics prometheus-alertmanager
+COMMANDS := clang ip chromium prometheus victoria-metrics prometheus-alertmanager
 system:
-	@if command -v clang >/dev/null && command -v ip >/dev/null && [ -e /usr/include/bpf/bpf_helpers.h ]; then :; \
+	@missing=; for one in $(COMMANDS); do command -v $$one >/dev/null || missing="$$missing $$one"; done; \
+	[ -e /usr/include/bpf/bpf_helpers.h ] || missing="$$missing libbpf"; \
+	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && apt-get install -y -qq $(SYSTEM) >/dev/null; \
-	else echo "for all tests of the meter: apt-get install $(SYSTEM)"; fi
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(SYSTEM) >/dev/null; \
+	else echo "for all tests: apt-get install $(SYSTEM)"; fi
 
 lint: $(VENV)/developing  ## style, types, the direction of imports
 	$(BIN)/ruff check .
