@@ -69,6 +69,7 @@
     const bulk = document.querySelector(".bulk");
     if (!bulk) return;
     const many = document.querySelectorAll('tr.row input[type="checkbox"]:checked').length;
+    bulk.dataset.many = many || "";
     bulk.querySelector("[data-count]").textContent = many ? `${many} chosen` : "Choose findings, then say what they are";
     bulk.querySelectorAll("button").forEach((button) => { button.disabled = !many; });
   }
@@ -118,6 +119,8 @@
   }
 
   document.addEventListener("DOMContentLoaded", () => {
+    const facets = document.querySelector(".facets details");
+    if (facets && matchMedia("(max-width: 1000px)").matches) facets.open = false;
     tellTimes(document);
     watchTheme();
     watchCopy(document);
