@@ -95,6 +95,7 @@ def main() -> None:
                 for name, address in pages(urls, uids, job):
                     if size and name not in ("findings", "finding"):
                         continue
+                    page.set_viewport_size({"width": width, "height": height})
                     page.goto(address)
                     page.wait_for_selector("body[data-ready]")
                     if page.locator(".plot").count():

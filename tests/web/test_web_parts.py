@@ -156,7 +156,7 @@ def finding(shop_read):
 
 
 def test_a_chart_holds_the_tested_buckets(shop_read, finding):
-    chart = finding_chart(shop_read, finding, CATALOGUE.get(CORRECTED), None)
+    chart = finding_chart(shop_read, finding, CATALOGUE.get(CORRECTED), None, END_NS + HOUR_NS)
 
     assert (chart.metric, chart.unit, chart.statistic, chart.grain) == ("tcp.bytes", "bytes", "sum", "bucket")
     shown = dict(zip(chart.time, chart.sent, strict=True))
@@ -171,14 +171,15 @@ def test_a_chart_holds_the_tested_buckets(shop_read, finding):
     assert max(one for one in chart.ghosts[0].sent if one is not None) < chart.line
     assert chart.time[0] == (finding.opened_ns - CONTEXT_NS) // 10**6
     assert chart.sent[-1] is None  # the data end before
-    assert finding_chart(shop_read, finding, None, "nope") is None
+    assert chart.time[-1] == (END_NS + HOUR_NS) // 10**6 - 300_000  # what is to come is not drawn
+    assert finding_chart(shop_read, finding, None, "nope", END_NS) is None
 
 
 def test_a_chart_without_samples_is_of_hours_and_keeps_what_counted(shop, finding):
     from ebbtide.store.retention import Retention
 
     shop.retain(END_NS + 40 * HOUR_NS, Retention(samples_ns=HOUR_NS))
-    chart = finding_chart(shop, finding, CATALOGUE.get(CORRECTED), None)
+    chart = finding_chart(shop, finding, CATALOGUE.get(CORRECTED), None, END_NS + HOUR_NS)
 
     assert chart.grain == "hour"
     shown = dict(zip(chart.time, chart.sent, strict=True))
@@ -192,7 +193,7 @@ def test_a_long_chart_is_folded_by_maxima(demo):
     longest = max((one.finding for one in demo.findings.all()), key=lambda one: one.end_ns - one.opened_ns)
     detection = CATALOGUE.get(longest.detection_id)
 
-    chart = finding_chart(demo, longest, detection, None)
+    chart = finding_chart(demo, longest, detection, None, longest.end_ns + DAY_NS)
 
     assert len(chart.time) <= MOST_POINTS
     worst = next(one for one in longest.evidence.metrics if one.metric == chart.metric)
