@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from ebbtide.errors import EbbtideError, UsageError
 from ebbtide.finding.evidence import MetricEvidence
+from ebbtide.finding.explain import quiet_k
 from ebbtide.finding.filters import matchers_text, suggest
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.lifecycle import Episode
@@ -111,6 +112,7 @@ def finding_page(uid: str, request: Request, site: TheSite, view: TheView, who: 
         detection=detection,
         row=view.search.rows([finding.uid])[0],
         judgements=view.findings.judgements(finding.uid),
+        quiet_k=quiet_k(finding.evidence),
         verdicts=list(Verdict),
         steps=steps(finding),
         quarantine=QUARANTINE,
