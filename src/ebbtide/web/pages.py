@@ -84,10 +84,10 @@ def news(request: Request, view: TheView, who: PageReader) -> Response:
     """What happened to a list since it was shown: a line that offers to show it, nothing that moves the list."""
     query = read_query(request.query_params)
     params = request.query_params
-    try:
-        since = Pulse(int(params["n"]), int(params["opened"]), int(params["last"]))
-    except (KeyError, ValueError):
-        raise UsageError("the address lacks what was shown before") from None
+    shown = [params.get(name, "") for name in ("n", "opened", "last")]
+    if not all(one.isdecimal() and len(one) < 20 for one in shown):
+        raise UsageError("the address lacks what was shown before", hint="reload the page")
+    since = Pulse(*map(int, shown))
     opened, gone_on = view.search.news(query.search, since)
     return render(request, "news.html", who, opened=opened, gone_on=gone_on, query=query)
 
