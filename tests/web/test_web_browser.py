@@ -250,6 +250,44 @@ def test_a_finding_becomes_a_filter_that_says_what_else_it_hides(page, shop):
         page.wait_for_selector(".chip:has-text('hidden by the filter release')")
 
 
+def test_a_key_decides_about_the_finding_that_is_open_and_a_text_field_takes_letters(page, shop):
+    uid = shop.findings.all()[0].finding.uid
+    with serving(site_of(shop)) as url:
+        page.goto(f"{url}/findings/{uid}")
+        page.wait_for_selector("body[data-ready]")
+        page.locator('form.verdicts [name="note"]').press_sequentially("abe")
+        assert page.locator('form.verdicts [name="note"]').input_value() == "abe"
+        page.keyboard.press("Escape")
+        with page.expect_navigation():
+            page.keyboard.press("e")
+
+        assert page.locator(".meta .chip.expected").count() == 1
+    assert [one.note for one in shop.findings.judgements(uid)] == ["abe"]
+
+
+def test_what_counted_lies_on_the_line_that_is_drawn(page, shop_read):
+    """The marks of a finding are where the API's marked buckets are, in pixels of the canvas."""
+    uid = shop_read.findings.all()[0].finding.uid
+    with serving(site_of(shop_read)) as url:
+        page.goto(f"{url}/findings/{uid}")
+        page.wait_for_selector('.plot[data-drawn="yes"]')
+        said = api(page, url, page.locator(".plot").get_attribute("data-src"))
+        found = page.evaluate(
+            """(marks) => { const { plot } = document.querySelector('.plot');
+            const ctx = plot.ctx, wanted = getComputedStyle(document.documentElement).getPropertyValue('--mark').trim();
+            const sent = plot.data.at(-1), time = plot.data[0], width = ctx.canvas.width;
+            const pixels = ctx.getImageData(0, 0, width, ctx.canvas.height).data;
+            return marks.map(([start]) => { const at = time.indexOf(start);
+              const x = Math.round(plot.valToPos(start, 'x', true)), y = Math.round(plot.valToPos(sent[at], 'y', true));
+              const [r, g, b] = pixels.slice(4 * (y * width + x));
+              return '#' + [r, g, b].map((one) => one.toString(16).padStart(2, '0')).join('') === wanted; }); }""",
+            said["marks"],
+        )
+
+    assert len(found) == len(said["marks"]) > 5
+    assert all(found)
+
+
 def test_a_budget_has_a_slider(page, shop):
     class Budgeted(Options):
         budget: float = 10.0
