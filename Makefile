@@ -42,8 +42,9 @@ quality: $(VENV)/developing  ## the outbound detector on months of real traffic 
 faults: $(VENV)/developing  ## the longer runs of what must never lose data
 	EBBTIDE_KILLS=50 $(BIN)/pytest -q tests/store/test_durability.py tests/receive/test_receive_ledger.py
 
-docs: $(VENV)/developing  ## regenerate the reference pages that tests compare with the code
+docs: $(VENV)/developing  ## regenerate the reference pages that tests compare with the code, and the pictures
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/screenshots.py
 
 clean:
 	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

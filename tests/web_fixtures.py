@@ -6,6 +6,7 @@ import dataclasses
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ import uvicorn
 
 from build import Point, batch_of
 from ebbtide.detect.catalogue import load
+from ebbtide.detect.detection import Detection
 from ebbtide.engine import evaluate
 from ebbtide.finding.lifecycle import Episode
 from ebbtide.registry import DETECTORS
@@ -57,6 +59,50 @@ def fill_shop(store: Store, **names: str) -> None:
     store.append(batch_of(shop_points(**names)), store.begin("import", "shop"))
     store.roll_up()
     for finding in evaluate(store, CATALOGUE.get(CORRECTED), END_NS + 600 * SECOND_NS).findings:
+        store.findings.save(Episode(finding, finding.count))
+
+
+#: Other workloads of the made-up shop: who, quiet bytes a step, to whom; loud steps at the end, how much, to whom.
+STREET = (
+    (Entity("prod", "payments", "ledger", "java"), 900_000, "db.example.com", 11, 130e6, "198.51.100.23"),
+    (Entity("prod", "payments", "ledger", "curl"), 2_000, "db.example.com", 7, 30e6, "198.51.100.23"),
+    (Entity("prod", "web", "frontend", "node"), 4_000_000, "cdn.example.net", 12, 18e6, "cdn.example.net"),
+    (Entity("prod", "backup", "restic", "restic"), 300_000, "vault.example.com", 9, 45e6, "vault.example.com"),
+    (Entity("stage", "search", "indexer", "python3"), 600_000, "shard", 10, 6e6, "shard"),
+)
+
+
+def payments_detection() -> Detection:
+    """A detection of a user's own: the corrected one with more risk, for what must never leak."""
+    return CATALOGUE.get(CORRECTED).model_copy(
+        update={
+            "id": "outbound_from_payments",
+            "uuid": uuid.UUID("0d7a3a52-8d0c-4b7e-9a2e-5f5b0a6f2c11"),
+            "name": "Unusual outbound traffic from payments",
+            "label": "payments",
+            "risk": CATALOGUE.get(CORRECTED).risk.model_copy(update={"impact": 90.0, "confidence": 80.0}),
+        }
+    )
+
+
+def fill_street(store: Store) -> None:
+    """Import the other workloads, judge the end by both detections, keep the findings."""
+    origin = store.begin("import", "street")
+    steps = DAYS * 288
+    for who, quiet, to, last, loud, stranger in STREET:
+        points = [
+            Point(START_S + (at + 1) * 300, quiet * (1 + at % 5 / 10), sender=who, to=to, span_s=300)
+            for at in range(steps)
+        ]
+        points += [Point(START_S + (at + 1) * 300 - 1, loud, sender=who, to=stranger, span_s=299)
+                   for at in range(steps - last, steps)]  # fmt: skip
+        store.append(batch_of(points), origin)
+    store.roll_up()
+    at_ns = END_NS + 600 * SECOND_NS
+    own = [one for one in evaluate(store, payments_detection(), at_ns).findings if one.entity.namespace == "payments"]
+    taken = {one.entity for one in own}
+    found = own + [one for one in evaluate(store, CATALOGUE.get(CORRECTED), at_ns).findings if one.entity not in taken]
+    for finding in found:
         store.findings.save(Episode(finding, finding.count))
 
 

@@ -16,6 +16,7 @@ from ebbtide.finding.lifecycle import Episode
 from ebbtide.finding.plan import PLAN_FIELDS, Plan
 from ebbtide.finding.verdict import Judgement
 from ebbtide.series import Entity
+from ebbtide.store.search import Search
 from ebbtide.store.store import Store
 
 
@@ -42,11 +43,14 @@ def _with_plans(finding: Finding, plans: list[Plan]) -> Finding:
 def refilter(store: Store, now_ns: int) -> list[Finding]:
     """Apply the filters of today to every finding there is, and keep the marks."""
     with store.transaction():
-        known = store.findings.all()
-        found = filtered(store, [one.finding for one in known], now_ns)
-        for episode, finding in zip(known, found, strict=True):
-            if episode.finding.hidden_by != finding.hidden_by:
-                store.findings.save(dataclasses.replace(episode, finding=finding))
+        return _mark(store, store.findings.all(), now_ns)
+
+
+def _mark(store: Store, known: list[Episode], now_ns: int) -> list[Finding]:
+    found = filtered(store, [one.finding for one in known], now_ns)
+    for episode, finding in zip(known, found, strict=True):
+        if episode.finding.hidden_by != finding.hidden_by:
+            store.findings.save(dataclasses.replace(episode, finding=finding))
     return found
 
 
@@ -58,11 +62,15 @@ def keep(store: Store, found: Iterable[Finding]) -> None:
 
 
 def add_filter(store: Store, added: Filter, now_ns: int) -> tuple[int, int]:
-    """Keep a filter and apply it at once: how many findings it covers, of how many."""
+    """Keep a filter and apply it at once: how many findings it covers, of how many.
+
+    Only findings that it may cover, or that are hidden already, are looked at: of 10,000 few documents are read.
+    """
     with store.transaction():
         store.filters.save(added)
-        found = refilter(store, now_ns)
-    return sum(added.covers(one) for one in found), len(found)
+        found = _mark(store, store.findings.among(store.search.possible(added.matchers)), now_ns)
+        total = store.search.pulse(Search("all")).findings
+    return sum(added.covers(one) for one in found), total
 
 
 def remove_filter(store: Store, name: str, now_ns: int) -> None:
@@ -70,7 +78,7 @@ def remove_filter(store: Store, name: str, now_ns: int) -> None:
     with store.transaction():
         if not store.filters.remove(name):
             raise NotFoundError(f"there is no filter {name!r}", hint="list them with: ebbtide filters list")
-        refilter(store, now_ns)
+        _mark(store, store.findings.among(store.search.possible(None)), now_ns)
 
 
 def judge(store: Store, judgement: Judgement) -> Finding:

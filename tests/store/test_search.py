@@ -10,6 +10,7 @@ from ebbtide.finding.lifecycle import Episode
 from ebbtide.finding.verdict import Judgement, Verdict
 from ebbtide.series import DAY_NS, HOUR_NS, Entity
 from ebbtide.store.search import Pulse, Search
+from ebbtide.store.search_row import MetricRow
 from ebbtide.store.store import Store
 
 BASE = sample()
@@ -145,7 +146,10 @@ def test_a_row_tells_what_its_document_says(store):
         BASE.headline, FOUND[3].entity, 30.0, BASE.evidence.bucket_ns,
     )  # fmt: skip
     assert [one.metric for one in row.metrics] == [one.metric for one in BASE.evidence.metrics]
-    assert row.metrics[0].usual_hour == BASE.evidence.metrics[0].usual_hour
+    told = BASE.evidence.metrics[0]
+    assert row.metrics[0] == MetricRow(
+        *(told.metric, told.unit, told.value, told.mean, told.stdev, told.line, told.total, told.usual_hour)
+    )
     assert [(one.name, one.share, one.is_new) for one in row.destinations] == [
         (one.name, one.share, one.first_seen_ns is None) for one in BASE.evidence.destinations
     ]
@@ -155,6 +159,15 @@ def test_news_count_what_opened_and_what_went_on(store):
     seen = Pulse(0, FOUND[20].opened_ns, FOUND[10].last_ns)
 
     assert store.search.news(Search("all"), seen) == (19, 10)
+
+
+def test_what_a_filter_may_cover_is_little(store):
+    matchers = parse_matchers('{workload="w1",destination="x"}')
+
+    wanted = {one.uid for one in FOUND if one.hidden_by or one.entity.workload == "w1"}
+    assert set(store.search.possible(matchers)) == wanted
+    assert {one.finding.uid for one in store.findings.among(sorted(wanted))} == wanted
+    assert len(store.search.possible(None)) == 6
 
 
 def test_a_list_of_one_entity_has_findings_whose_columns_were_pooled():

@@ -215,6 +215,60 @@ def test_the_document_is_valid_and_names_every_route(reading):
     assert all("422" in method["responses"] for path in document["paths"].values() for method in path.values())
 
 
+def test_no_request_that_changes_something_breaks_the_server(shop):
+    """Bounded: legal bodies of every route that writes, in a store of its own."""
+    schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", make_app(site_of(shop, hosts=("testserver",))))
+    uid = shop.findings.all()[0].finding.uid
+    for result in schema.include(method=["POST", "DELETE"]).get_all_operations():
+        operation = result.ok()
+
+        @given(case=operation.as_strategy())
+        @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        def keeps(case):
+            if "uid" in (case.path_parameters or {}):
+                case.path_parameters["uid"] = uid
+            if isinstance(case.body, dict) and "detection" in case.body:
+                case.body["detection"] = CORRECTED
+                case.body["to"] = case.body["from"] = "2025-12-11T00:00:00Z"
+            case.validate_response(case.call(), checks=(not_a_server_error, response_schema_conformance))
+
+        keeps()
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "\u202e", "x" * 2_000])
+def test_odd_notes_are_kept_or_refused(client, text):
+    uid = client.get("/api/v1/findings").json()["findings"][0]["uid"]
+    body = json.dumps({"verdict": "unsure", "note": text})
+
+    answer = client.post(f"/api/v1/findings/{uid}/verdict", content=body, headers={"content-type": "application/json"})
+
+    assert answer.status_code == (422 if text == "\ud800" else 200)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/findings?q=" + "(" * 3000,
+        '/findings?q={process=~"(a{9}){9}"}',
+        "/findings?from=9999-12-31T23:59:59Z&to=0001-01-01T00:00:00Z",
+        "/findings?entity=///////&incident=%00&verdict=x&cluster=%00",
+        "/findings?after=" + "A" * 400,
+        "/findings/news?n=1&opened=99999999999999999999&last=1",
+        "/findings/news",
+        "/entities/%00/%F0/..%2F/x",
+        "/entities?skip=999999999999&q=%00",
+        "/tuning?detection=nope&job=nope",
+        "/tuning/job?job=",
+        "/filters?matchers=" + "{" * 3000,
+        "/login?next=//evil.example",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/static/../app.py",
+    ],
+)
+def test_no_address_breaks_the_server(reading, path):
+    assert reading.get(path).status_code in (200, 404, 422)
+
+
 @pytest.mark.parametrize("mode", GenerationMode)
 def test_answers_keep_to_the_document(shop_read, mode):
     """Bounded: a few cases of every route that reads, of legal parameters and of others."""

@@ -1,11 +1,16 @@
 """What an analyst does, in a real browser on the recording."""
 
+import dataclasses
 import json
 
 import pytest
 
-from ebbtide.web import chart  # noqa: F401 the numbers the page draws
-from web_fixtures import CORRECTED, serving, site_of
+from ebbtide.detect.catalogue import Catalogue
+from ebbtide.detect.detector import Options
+from ebbtide.finding.lifecycle import Episode
+from ebbtide.registry import DETECTORS
+from ebbtide.series import HOUR_NS
+from web_fixtures import CATALOGUE, CORRECTED, fill_street, many_findings, serving, site_of
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +171,135 @@ def test_health_says_what_is_heard(page, url):
 
     assert "smd" in page.locator("tbody tr").first.inner_text()
     assert "live" in page.locator("tbody tr").first.inner_text()
+
+
+def test_the_first_page_alone_says_who_sent_what_to_where_and_how_unusual(page, shop):
+    fill_street(shop)
+    with serving(site_of(shop)) as url:
+        page.goto(url)
+        first = page.locator("tr.row").first
+        assert first.locator(".risk").inner_text() == "72"
+        assert "payments/ledger sent" in first.locator(".what").inner_text()
+        assert "prod/payments/ledger" in first.locator(".who").inner_text()
+        assert "x its usual hour" in first.locator(".how").inner_text()
+        assert "198.51.100.23 99 %" in first.locator(".where").inner_text().replace("\n", " ")
+        assert first.locator(".where .chip.new").inner_text() == "never seen before"
+        assert "incident: 144 points" in page.locator(".group-row").first.inner_text()
+
+
+def test_news_are_offered_and_the_list_stays_where_it_is(page, shop):
+    many_findings(shop, 60)
+    [base] = shop.findings.find("00000001")
+    page.clock.install()
+    with serving(site_of(shop)) as url:
+        page.goto(f"{url}/findings?group=none")
+        page.evaluate("scrollTo(0, 900)")
+        rows = page.locator("tr.row").count()
+        newest = max(one.finding.opened_ns for one in shop.findings.all())
+        fresh = dataclasses.replace(
+            base.finding, uid="f" * 36, opened_ns=newest + HOUR_NS, last_ns=newest + 2 * HOUR_NS,
+            risk=dataclasses.replace(base.finding.risk, score=100.0),
+        )  # fmt: skip
+        shop.findings.save(Episode(fresh, 1))
+        with page.expect_response("**/findings/news**"):
+            page.clock.fast_forward(16_000)
+
+        page.wait_for_selector(".news a")
+        assert "1 new finding" in page.locator(".news a").inner_text()
+        assert page.locator("tr.row").count() == rows
+        assert page.evaluate("scrollY") >= 900
+        with page.expect_navigation():
+            page.locator(".news a").click()
+        assert page.url == f"{url}/findings?group=none"
+        assert page.locator(f'tr[data-uid="{"f" * 36}"]').count() == 1
+
+
+def test_several_are_decided_at_once(page, shop):
+    many_findings(shop, 5)
+    with serving(site_of(shop)) as url:
+        page.goto(f"{url}/findings?group=none")
+        page.wait_for_selector("body[data-ready]")
+        assert page.locator(".bulk button[value=attack]").is_disabled()
+        for row in page.locator('tr.row input[type="checkbox"]').all()[:3]:
+            row.check()
+        assert page.locator("[data-count]").inner_text() == "3 chosen"
+        page.locator('.bulk [name="note"]').fill("a breach")
+        with page.expect_navigation():
+            page.locator(".bulk button[value=attack]").click()
+
+        assert page.locator("tr.row").count() == 3
+    assert sorted(shop.findings.verdicts().values()) == ["attack"] * 3
+    assert len(shop.ask("SELECT DISTINCT reason FROM masks")) == 3
+
+
+def test_a_finding_becomes_a_filter_that_says_what_else_it_hides(page, shop):
+    many_findings(shop, 4)
+    uid = next(one.finding.uid for one in shop.findings.all() if one.finding.entity.workload == "checkout")
+    with serving(site_of(shop)) as url:
+        page.goto(f"{url}/findings/{uid}")
+        page.wait_for_selector("body[data-ready]")
+        assert "Would hide 1 of 5" in page.locator("#preview").inner_text()
+        with page.expect_response("**/filters/preview"):
+            page.locator("textarea[name=matchers]").fill('{process="nginx"}')
+        page.wait_for_selector("#preview .note.warning")
+        assert "Would hide 5 of 5" in page.locator("#preview").inner_text()
+        page.locator("textarea[name=matchers]").fill('{workload="checkout"}')
+        page.locator('[name="name"]').fill("release")
+        page.locator('[name="reason"]').fill("a migration")
+        page.get_by_role("button", name="Add the filter").click()
+        page.wait_for_selector(".chip:has-text('hidden by the filter release')")
+
+
+def test_a_key_decides_about_the_finding_that_is_open_and_a_text_field_takes_letters(page, shop):
+    uid = shop.findings.all()[0].finding.uid
+    with serving(site_of(shop)) as url:
+        page.goto(f"{url}/findings/{uid}")
+        page.wait_for_selector("body[data-ready]")
+        page.locator('form.verdicts [name="note"]').press_sequentially("abe")
+        assert page.locator('form.verdicts [name="note"]').input_value() == "abe"
+        page.keyboard.press("Escape")
+        with page.expect_navigation():
+            page.keyboard.press("e")
+
+        assert page.locator(".meta .chip.expected").count() == 1
+    assert [one.note for one in shop.findings.judgements(uid)] == ["abe"]
+
+
+def test_what_counted_lies_on_the_line_that_is_drawn(page, shop_read):
+    """The marks of a finding are where the API's marked buckets are, in pixels of the canvas."""
+    uid = shop_read.findings.all()[0].finding.uid
+    with serving(site_of(shop_read)) as url:
+        page.goto(f"{url}/findings/{uid}")
+        page.wait_for_selector('.plot[data-drawn="yes"]')
+        said = api(page, url, page.locator(".plot").get_attribute("data-src"))
+        found = page.evaluate(
+            """(marks) => { const { plot } = document.querySelector('.plot');
+            const ctx = plot.ctx, wanted = getComputedStyle(document.documentElement).getPropertyValue('--mark').trim();
+            const sent = plot.data.at(-1), time = plot.data[0], width = ctx.canvas.width;
+            const pixels = ctx.getImageData(0, 0, width, ctx.canvas.height).data;
+            return marks.map(([start]) => { const at = time.indexOf(start);
+              const x = Math.round(plot.valToPos(start, 'x', true)), y = Math.round(plot.valToPos(sent[at], 'y', true));
+              const [r, g, b] = pixels.slice(4 * (y * width + x));
+              return '#' + [r, g, b].map((one) => one.toString(16).padStart(2, '0')).join('') === wanted; }); }""",
+            said["marks"],
+        )
+
+    assert len(found) == len(said["marks"]) > 5
+    assert all(found)
+
+
+def test_a_budget_has_a_slider(page, shop):
+    class Budgeted(Options):
+        budget: float = 10.0
+
+    detector = type("Budgeted", (), {"name": "sigma", "options": Budgeted, "score": DETECTORS["sigma"].score})()
+    detection = CATALOGUE.get(CORRECTED).model_copy(update={"options": {"budget": 10.0}})
+    catalogue = Catalogue({CORRECTED: detection}, {CORRECTED: "x.yaml"})
+    with serving(site_of(shop, catalogue=catalogue, detectors={"sigma": detector})) as url:
+        page.goto(f"{url}/tuning")
+        page.locator('input[type="range"]').press("ArrowRight")
+
+        assert page.locator('[name="o.budget"]').input_value() == "20"
 
 
 def api(page, url, path):

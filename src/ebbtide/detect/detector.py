@@ -20,7 +20,7 @@ from ebbtide.series import Float64, Int32, Int64, Window
 class Options(BaseModel):
     """What a detector can be told; unknown keys are refused. Subclassed by each detector."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

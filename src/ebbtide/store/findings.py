@@ -6,7 +6,7 @@ The document is the finding; the columns beside it are copies that lists are sor
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import duckdb
@@ -59,6 +59,10 @@ class Findings:
     def find(self, prefix: str) -> list[Episode]:
         """Episodes whose uid starts so."""
         return self._select("WHERE starts_with(uid, ?) ORDER BY uid", [prefix])
+
+    def among(self, uids: Sequence[str]) -> list[Episode]:
+        """The episodes with these uids, oldest first."""
+        return self._select("WHERE list_contains(?, uid) ORDER BY opened_ns, uid", [list(uids)])
 
     def current(self, ended_after_ns: int, detection: str | None = None) -> list[Episode]:
         """Episodes that are open, or ended after an instant: what the next evaluation may still belong to.

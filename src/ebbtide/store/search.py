@@ -8,10 +8,9 @@ neither repeat nor hide others.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import duckdb
 
@@ -21,6 +20,7 @@ from ebbtide.finding.form import from_json
 from ebbtide.finding.risk import INCIDENT_SCORE
 from ebbtide.finding.verdict import Verdict
 from ebbtide.series import DAY_NS, Entity
+from ebbtide.store.search_row import COLUMNS, Row, row_of
 
 State: TypeAlias = Literal["undecided", "open", "decided", "hidden", "all"]
 Order: TypeAlias = Literal["risk", "newest"]
@@ -98,52 +98,6 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class MetricRow:
-    """What a row tells of one metric: the worst bucket beside its mean and line, the total, the usual hour."""
-
-    metric: str
-    unit: str
-    value: float
-    mean: float
-    stdev: float
-    line: float
-    total: float
-    usual_hour: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationRow:
-    """One destination of a row: its name, class, share (0 to 1), and whether it was never seen before."""
-
-    name: str
-    kind: str
-    share: float
-    is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A finding in a list."""
-
-    uid: str
-    detection: str
-    entity: Entity
-    risk: float
-    opened_ns: int
-    last_ns: int
-    closed_ns: int | None
-    reopened: int
-    count: int
-    is_hidden: bool
-    headline: str
-    risk_object: str
-    verdict: Verdict | None
-    bucket_ns: int
-    metrics: tuple[MetricRow, ...]
-    destinations: tuple[DestinationRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """Rows of a list; `next` is None at its end. `is_cut`: as many documents were read as a page may, so look on."""
 
@@ -208,6 +162,12 @@ class FindingSearch:
             return self.pulse(search).findings, total, False
         page = self.page(search, size=MOST_DOCUMENTS)
         return len(page.rows), total, page.is_cut or page.next is not None
+
+    def possible(self, matchers: Sequence[Matcher] | None) -> list[str]:
+        """The findings that columns let these matchers (None: none) cover, and all hidden ones."""
+        where, values = ("false", []) if matchers is None else _where(Search("all", matchers=tuple(matchers)))
+        sql = f"SELECT uid FROM {_JUDGED} WHERE hidden OR ({where}) ORDER BY uid"
+        return [row[0] for row in self._con.execute(sql, values).fetchall()]
 
     def pulse(self, search: Search) -> Pulse:
         """How many findings a list has by what columns tell, and its latest times."""
@@ -298,13 +258,8 @@ class FindingSearch:
     def rows(self, uids: Sequence[str]) -> tuple[Row, ...]:
         """The rows of these findings, in this order."""
         wanted = ", ".join("?" * len(uids)) or "NULL"
-        metric = ", ".join(f"document -> '$.evidence.metrics[*].{name}'" for name in MetricRow.__slots__)
-        sql = (
-            "SELECT uid, detection, cluster, namespace, workload, process, risk, opened_ns, last_ns, closed_ns, "
-            "reopened, peak_count, hidden, headline, risk_object, verdict, document ->> '$.evidence.bucket_ns', "
-            f"document ->> '$.evidence.destinations', {metric} FROM {_JUDGED} WHERE uid IN ({wanted})"
-        )
-        found = {row[0]: _row(row) for row in self._con.execute(sql, list(uids)).fetchall()}
+        sql = f"SELECT {COLUMNS} FROM {_JUDGED} WHERE uid IN ({wanted})"
+        found = {row[0]: row_of(row) for row in self._con.execute(sql, list(uids)).fetchall()}
         return tuple(found[uid] for uid in uids if uid in found)
 
     def _uids(self, search: Search, after: Place | None, size: int) -> tuple[list[str], Place | None]:
@@ -369,29 +324,3 @@ def _where(search: Search, without: Facet | None = None) -> tuple[str, list[obje
             parts.append(_OPERATORS[matcher.operator].format(_COLUMNS[matcher.field]))
             values.append(matcher.value)
     return " AND ".join(parts) or "true", values
-
-
-def _row(found: tuple[Any, ...]) -> Row:
-    (uid, detection, cluster, namespace, workload, process, risk, opened_ns, last_ns, closed_ns, reopened, count,
-     hidden, headline, risk_object, verdict, bucket_ns, destinations, *metrics) = found  # fmt: skip
-    columns = [[json.loads(cell) for cell in column] for column in metrics]
-    return Row(
-        *(uid, detection, Entity(cluster, namespace, workload, process), risk, opened_ns, last_ns, closed_ns),
-        *(reopened, count, hidden, headline, risk_object, None if verdict is None else Verdict(verdict)),
-        int(bucket_ns),
-        tuple(_metric(cells) for cells in zip(*columns, strict=True)),
-        tuple(_destination(one) for one in json.loads(destinations)),
-    )
-
-
-def _metric(cells: tuple[Any, ...]) -> MetricRow:
-    name, unit, *numbers, usual = cells
-    # float() reads the words that stand for what JSON has no number for: inf, nan.
-    value, mean, stdev, line, total = map(float, numbers)
-    return MetricRow(name, unit, value, mean, stdev, line, total, None if usual is None else float(usual))
-
-
-def _destination(one: Mapping[str, Any]) -> DestinationRow:
-    name = one["workload"] or one["process"] or one["class"]
-    place = f"{one['namespace']}/{name}" if one["namespace"] else name
-    return DestinationRow(place, one["class"], float(one["share"]), one["first_seen"] is None)

@@ -14,7 +14,7 @@ from ebbtide.finding.verdict import Judgement, Verdict
 from ebbtide.health import Health
 from ebbtide.series import Entity
 from ebbtide.store.profile import Known, Presence
-from ebbtide.store.search import Row
+from ebbtide.store.search_row import Row
 from ebbtide.web.query import entity_path
 from ebbtide.web.tuning import Comparison, Job
 

@@ -127,7 +127,8 @@ def policy_of(view: View, site: Site, episode: Episode) -> str:
 def get_chart(uid: Uid, site: TheSite, view: TheView, _: ApiReader, metric: Metric = None) -> FindingChart:
     """One metric around a finding: sent, received, usual band, line, marked buckets, earlier weeks."""
     finding = the_finding(view, uid).finding
-    chart = finding_chart(view, finding, site.catalogue.detections.get(finding.detection_id), metric)
+    detection = site.catalogue.detections.get(finding.detection_id)
+    chart = finding_chart(view, finding, detection, metric, horizon(view, site.now()))
     if chart is None:
         names = ", ".join(one.metric for one in finding.evidence.metrics)
         raise NotFoundError(f"the finding has no metric {metric!r:.60}", hint=f"it has {names}")

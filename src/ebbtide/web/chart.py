@@ -85,15 +85,20 @@ class _Axis:
         return [one if np.isfinite(one) else None for one in highest.tolist()]
 
 
-def finding_chart(view: View, finding: Finding, detection: Detection | None, metric: str | None) -> FindingChart | None:
-    """The chart of one metric of a finding, by default the most telling; None when it has no such metric."""
+def finding_chart(
+    view: View, finding: Finding, detection: Detection | None, metric: str | None, until_ns: int
+) -> FindingChart | None:
+    """The chart of one metric of a finding, by default the most telling; None when it has no such metric.
+
+    It ends at `until_ns` at the latest, unless the finding ends later: what is to come is not drawn.
+    """
     evidence = finding.evidence
     one = next((each for each in evidence.metrics if each.metric == metric), None)
     one = one if metric is not None else main_metric(evidence)
     if one is None:
         return None
     numbers = members(view, finding, detection)
-    axis = _axis(finding)
+    axis = _axis(finding, until_ns)
     is_mean = evidence.options.get("statistic") == "mean"
     sent, grain = _sent(view, numbers, one.metric, axis, is_mean)
     if grain == "hour":
@@ -146,12 +151,12 @@ def members(view: View, finding: Finding, detection: Detection | None) -> list[i
     ]
 
 
-def _axis(finding: Finding) -> _Axis:
+def _axis(finding: Finding, until_ns: int) -> _Axis:
     evidence = finding.evidence
     bucket_ns = evidence.bucket_ns
     hits = [hit.start_ns for one in evidence.metrics for hit in one.hits]
     first_ns = min([finding.opened_ns, *hits])
-    end_ns = finding.end_ns + CONTEXT_NS
+    end_ns = max(finding.end_ns, min(finding.end_ns + CONTEXT_NS, until_ns))
     start_ns = max(first_ns - CONTEXT_NS, end_ns - LONGEST_NS) // bucket_ns * bucket_ns
     count = max(1, -(-(end_ns - start_ns) // bucket_ns))
     return _Axis(start_ns, bucket_ns, count, -(-count // MOST_POINTS))

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from ebbtide.errors import EbbtideError, UsageError
 from ebbtide.finding.evidence import MetricEvidence
+from ebbtide.finding.explain import quiet_k
 from ebbtide.finding.filters import matchers_text, suggest
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.lifecycle import Episode
@@ -83,10 +84,10 @@ def news(request: Request, view: TheView, who: PageReader) -> Response:
     """What happened to a list since it was shown: a line that offers to show it, nothing that moves the list."""
     query = read_query(request.query_params)
     params = request.query_params
-    try:
-        since = Pulse(int(params["n"]), int(params["opened"]), int(params["last"]))
-    except (KeyError, ValueError):
-        raise UsageError("the address lacks what was shown before") from None
+    shown = [params.get(name, "") for name in ("n", "opened", "last")]
+    if not all(one.isdecimal() and len(one) < 20 for one in shown):
+        raise UsageError("the address lacks what was shown before", hint="reload the page")
+    since = Pulse(*map(int, shown))
     opened, gone_on = view.search.news(query.search, since)
     return render(request, "news.html", who, opened=opened, gone_on=gone_on, query=query)
 
@@ -111,6 +112,7 @@ def finding_page(uid: str, request: Request, site: TheSite, view: TheView, who: 
         detection=detection,
         row=view.search.rows([finding.uid])[0],
         judgements=view.findings.judgements(finding.uid),
+        quiet_k=quiet_k(finding.evidence),
         verdicts=list(Verdict),
         steps=steps(finding),
         quarantine=QUARANTINE,

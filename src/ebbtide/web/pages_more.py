@@ -16,7 +16,7 @@ from ebbtide.finding.text import rfc3339
 from ebbtide.series import DAY_NS, HOUR_NS
 from ebbtide.store.search import Search
 from ebbtide.store.view import View
-from ebbtide.web.access import PageReader, PageWriter, TheAccess, TheSite, local_path
+from ebbtide.web.access import PageReader, PageWriter, TheAccess, TheSite, access_of, local_path
 from ebbtide.web.answers import NewBacktest
 from ebbtide.web.api import db_of
 from ebbtide.web.api_decisions import bench_of, cancel_backtest, drop_filter, filter_list, start_backtest
@@ -304,4 +304,5 @@ def _whole(text: str) -> int:
 
 def error_page(request: Request, status: int, refusal: object) -> Response:
     """Any error for people."""
-    return render(request, "error.html", None, status=status, code=status, refusal=refusal)
+    who = access_of(request).session(request)
+    return render(request, "error.html", who, status=status, code=status, refusal=refusal)

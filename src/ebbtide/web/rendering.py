@@ -17,7 +17,7 @@ from ebbtide.finding.headline import amount_text
 from ebbtide.finding.text import count_text, duration_text, percent_text, ratio_text, rfc3339
 from ebbtide.report.wording import si, utc, visible
 from ebbtide.series import DAY_NS, HOUR_NS, Endpoint
-from ebbtide.store.search import Row
+from ebbtide.store.search_row import Row
 from ebbtide.web.access import Who, access_of, site_of
 from ebbtide.web.answers import deviations
 from ebbtide.web.query import entity_href, entity_path

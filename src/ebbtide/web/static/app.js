@@ -69,6 +69,7 @@
     const bulk = document.querySelector(".bulk");
     if (!bulk) return;
     const many = document.querySelectorAll('tr.row input[type="checkbox"]:checked').length;
+    bulk.dataset.many = many || "";
     bulk.querySelector("[data-count]").textContent = many ? `${many} chosen` : "Choose findings, then say what they are";
     bulk.querySelectorAll("button").forEach((button) => { button.disabled = !many; });
   }
@@ -117,7 +118,25 @@
     });
   }
 
+  /* A slider beside a number: its stops are values that make a difference, not even steps. */
+  function watchSliders() {
+    for (const number of document.querySelectorAll("input[data-slider]")) {
+      const stops = number.dataset.slider.split(" ").map(Number);
+      const slider = document.createElement("input");
+      const nearest = () => stops.reduce((best, stop, at) =>
+        (Math.abs(Math.log(stop / number.value)) < Math.abs(Math.log(stops[best] / number.value)) ? at : best), 0);
+      Object.assign(slider, { type: "range", min: 0, max: stops.length - 1, step: 1, value: nearest() });
+      slider.setAttribute("aria-label", number.name.slice(2));
+      slider.addEventListener("input", () => { number.value = stops[slider.value]; });
+      number.addEventListener("input", () => { slider.value = nearest(); });
+      number.after(slider);
+    }
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
+    watchSliders();
+    const facets = document.querySelector(".facets details");
+    if (facets && matchMedia("(max-width: 1000px)").matches) facets.open = false;
     tellTimes(document);
     watchTheme();
     watchCopy(document);
