@@ -36,7 +36,7 @@ def test_merge_is_the_moments_of_the_union(a, b):
         assert merged.mean == pytest.approx(statistics.fmean(a + b), rel=1e-9, abs=1e-9)
         assert (merged.minimum, merged.maximum) == (min(a + b), max(a + b))
     if len(a + b) > 1:
-        assert merged.stdev()[0] == pytest.approx(statistics.stdev(a + b), rel=1e-6, abs=1e-6 * max(a + b))
+        assert merged.stdev()[0] == pytest.approx(statistics.stdev(a + b), rel=1e-6, abs=max(1e-6 * max(a + b), 1e-150))
 
 
 @given(values, values)

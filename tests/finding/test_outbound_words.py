@@ -1,7 +1,14 @@
 import pytest
 from outbound_samples import NAN, evidence, pair, part
 
-from ebbtide.finding.outbound_words import explain_outbound, outbound_headline, period_text, rarity, window_of
+from ebbtide.finding.outbound_words import (
+    contributions,
+    explain_outbound,
+    outbound_headline,
+    period_text,
+    rarity,
+    window_of,
+)
 from ebbtide.series import Entity
 
 CURL = Entity("prod", "shop", "checkout", "curl")
@@ -51,3 +58,11 @@ def test_a_window_that_is_not_known_is_left_out():
 @pytest.mark.parametrize(("days", "text"), [(1.0, "1 days"), (12, "2 weeks"), (365.25, "1.0 years"), (800, "2 years")])
 def test_periods(days, text):
     assert period_text(days) == text
+
+
+def test_contributions_add_up_and_name_their_records():
+    told = contributions(pair())
+
+    assert told[0] == ("sent against received, 1 h", "20 x its record of 12 days ago, of 29 days known",
+                       "once in 2 years", "56 %")  # fmt: skip
+    assert [share for *_, share in told] == ["56 %", "44 %"]

@@ -8,7 +8,7 @@ from ebbtide.baseline.trailing_statistics import WINDOW_HOURS
 from ebbtide.finding.evidence import DestinationShare
 from ebbtide.finding.headline import amount_text, kind_of, subject, where_to
 from ebbtide.finding.outbound_evidence import OutboundEvidence, PairEvidence, Part
-from ebbtide.finding.text import count_text, duration_text, ratio_text
+from ebbtide.finding.text import count_text, duration_text, percent_text, ratio_text
 from ebbtide.series import HOUR_NS, Entity
 
 #: Days beyond this are told as years.
@@ -84,6 +84,27 @@ def period_text(days: float) -> str:
         if days >= 1.5 * size or (name == "years" and days >= size):
             return f"{days / size:.1f} {name}" if days < 2 * size and name == "years" else f"{days / size:.0f} {name}"
     return f"{days:.0f} days"
+
+
+def contributions(pair: PairEvidence) -> list[tuple[str, str, str, str]]:
+    """What each statistic added, most surprising first: its name, how it stands to its record, and how rare that is.
+
+    The last part is its share of all surprise, such as `62 %`. Statistics that added nothing are left out.
+    """
+    told = [part for part in pair.parts if part.surprise > 0]
+    total = sum(part.surprise for part in told)
+    return [
+        (_NAMES[part.statistic], _against(part), f"once in {period_text(part.return_days)}",
+         percent_text(part.surprise / total))
+        for part in told
+    ]  # fmt: skip
+
+
+def _against(part: Part) -> str:
+    if part.record_days_ago is None:
+        return "no record yet"
+    factor = math.exp(max(min(part.value - part.record, 50.0), -50.0))
+    return f"{ratio_text(factor)} x its record of {part.record_days_ago} days ago, of {part.days} days known"
 
 
 def explain_outbound(evidence: OutboundEvidence, unit: str) -> list[str]:

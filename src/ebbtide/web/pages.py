@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
@@ -12,6 +14,7 @@ from ebbtide.finding.explain import quiet_k
 from ebbtide.finding.filters import matchers_text, suggest
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.lifecycle import Episode
+from ebbtide.finding.outbound_words import contributions, explain_outbound
 from ebbtide.finding.verdict import Judgement, Verdict
 from ebbtide.series import HOUR_NS
 from ebbtide.store.search import Page, Pulse, Search
@@ -109,6 +112,7 @@ def finding_page(uid: str, request: Request, site: TheSite, view: TheView, who: 
         finding=finding,
         main=main,
         standings=[standing(one) for one in finding.evidence.metrics],
+        judged=judged(finding),
         detection=detection,
         row=view.search.rows([finding.uid])[0],
         judgements=view.findings.judgements(finding.uid),
@@ -124,6 +128,20 @@ def finding_page(uid: str, request: Request, site: TheSite, view: TheView, who: 
         matchers=matchers,
         preview=preview(view, matchers),
     )
+
+
+def judged(finding: Finding) -> dict[str, object] | None:
+    """What the default detection was judged with, metric by metric; None for other detections."""
+    found = finding.evidence.outbound
+    if found is None:
+        return None
+    unit = finding.evidence.metrics[0].unit if finding.evidence.metrics else ""
+    return {
+        "lines": explain_outbound(found, unit),
+        "pairs": [(pair.metric, contributions(pair)) for pair in found.pairs],
+        "per_1000": math.exp(-found.score),
+        "budget": found.budget,
+    }
 
 
 def standing(one: MetricEvidence) -> dict[str, object]:

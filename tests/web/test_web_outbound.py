@@ -1,0 +1,32 @@
+"""A finding of the default detection on its page."""
+
+from learned_traffic import START_NS, STEPS_PER_DAY, batch, traffic
+from web_fixtures import CATALOGUE, serving, site_of
+
+from ebbtide.engine import evaluate
+from ebbtide.finding.lifecycle import Episode
+from ebbtide.series import DAY_NS, HOUR_NS
+from ebbtide.store.store import Store
+
+BURST_NS = START_NS + 9 * DAY_NS + 10 * HOUR_NS
+
+
+def test_the_page_says_what_each_statistic_added(page):
+    sent, received = traffic(10)
+    at = (BURST_NS - START_NS) // (DAY_NS // STEPS_PER_DAY)
+    sent[0, at - 6 : at] += 1e9
+    with Store.open() as store:
+        store.append(batch(sent, received), store.begin("import", "burst"))
+        store.roll_up()
+        [finding] = evaluate(store, CATALOGUE.get("outbound"), BURST_NS).findings
+        store.findings.save(Episode(finding, 1))
+        with serving(site_of(store)) as address:
+            page.goto(f"{address}/findings/{finding.uid}")
+            page.wait_for_selector("canvas")
+            text = page.inner_text("main")
+            rows = page.locator("table:has(caption) tbody tr").all_inner_texts()
+
+    assert finding.headline in text
+    assert "findings this surprising are expected per 1000 entity-days" in text
+    assert rows[0].startswith("sent against received")
+    assert all(" once in " in row.replace("\t", " ") for row in rows)
