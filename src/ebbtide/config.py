@@ -23,7 +23,7 @@ from ebbtide.detect.detection import Detection, Detectors, Duration, Percent
 from ebbtide.document import Document, Refused, YamlPath, read, suggest, translate
 from ebbtide.errors import ConfigError, EbbtideError, Problem
 from ebbtide.guard import Caps
-from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS
+from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from ebbtide.store.retention import BUDGET_LEAST_BYTES, Retention
 
 _SIZES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -158,7 +158,7 @@ class Settings(_Part):
     silence: Positive = 15 * MINUTE_NS
     """A cluster that was not heard for so long (beyond the lateness) is silent: a problem, and told to the sinks."""
 
-    tick: Positive = MINUTE_NS
+    tick: Positive = 15 * SECOND_NS
     """How often is looked whether a detection is due."""
 
     detections: DetectionSettings = DetectionSettings()
@@ -324,7 +324,7 @@ store:
   retain: {samples: 26h, edges: 35d, hours: 35d, days: 100d}
 lateness: 10m                 # samples may arrive so late and still be judged in time
 silence: 15m                  # a cluster not heard for so long beyond that is a problem of its own
-tick: 1m
+tick: 15s
 clusters: [prod]              # default: none is expected
 detections:
   directories: []

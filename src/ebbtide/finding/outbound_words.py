@@ -111,7 +111,7 @@ def explain_outbound(evidence: OutboundEvidence, unit: str) -> list[str]:
     """Lines: the score and its threshold, then what each statistic of each metric contributed."""
     per_1000 = math.exp(-evidence.score)
     lines = [
-        f"How unusual: {count_text(per_1000)} findings this surprising are expected per 1000 entity-days; "
+        f"How unusual: {_rate(per_1000)} findings this surprising are expected per 1000 entity-days; "
         f"told are up to {count_text(evidence.budget)} (score {evidence.score:.2f}, line {evidence.threshold:.2f}).",
     ]
     for pair in evidence.pairs:
@@ -119,6 +119,10 @@ def explain_outbound(evidence: OutboundEvidence, unit: str) -> list[str]:
     if not evidence.scale.is_own:
         lines.append("Measured with the scale that ships: this fleet has too few days of its own yet.")
     return lines
+
+
+def _rate(per_1000: float) -> str:
+    return count_text(per_1000) if per_1000 >= 0.1 else "fewer than 0.1"
 
 
 def _explain(pair: PairEvidence, unit: str) -> list[str]:

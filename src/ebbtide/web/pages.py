@@ -137,7 +137,7 @@ def judged(finding: Finding) -> dict[str, object] | None:
         return None
     unit = finding.evidence.metrics[0].unit if finding.evidence.metrics else ""
     return {
-        "lines": explain_outbound(found, unit),
+        "said": explain_outbound(found, unit)[0].removeprefix("How unusual: "),
         "pairs": [(pair.metric, contributions(pair)) for pair in found.pairs],
         "per_1000": math.exp(-found.score),
         "budget": found.budget,
