@@ -20,6 +20,7 @@ from ebbtide.store.findings import Findings
 from ebbtide.store.identity import Identity
 from ebbtide.store.learned_days import LearnedDays
 from ebbtide.store.minutes import MinuteReading
+from ebbtide.store.novelty import NoveltyReading
 from ebbtide.store.opened_days import OpenedCache, OutboundReading
 from ebbtide.store.outbox import Outbox
 from ebbtide.store.reading import Reading
@@ -38,6 +39,7 @@ class View:
     filters: Filters
     outbox: Outbox
     outbound: OutboundReading
+    novelty: NoveltyReading
 
     def __init__(
         self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments, cache: OpenedCache
@@ -56,6 +58,7 @@ class View:
         self.filters = Filters(con, self.transaction)
         learned = LearnedDays(con, identity, self.floors)
         self.outbound = OutboundReading(learned, TrailingReading(con, identity, segments), self._cache)
+        self.novelty = NoveltyReading(con, identity, segments, self._cache)
         self.outbox = Outbox(con, self.transaction)
 
     @property
