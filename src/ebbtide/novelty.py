@@ -125,8 +125,9 @@ def _facts(view: View, known: KnownContacts, hour: HourContacts, workloads: _Wor
         most_sockets=_at(known.most_sockets, entities, 0.0),
     )
     inside = is_inside(hour.place)
-    # A workload nobody had sent to before today has just been deployed: that somebody calls it, and is answered, says nothing.
-    new = np.flatnonzero(hour.is_new & ~(inside & hour.is_stranger))
+    # A workload nobody had sent to before today has just been deployed; that others call it says nothing.
+    answers = hour.sent < OPTIONS.answered * hour.received
+    new = np.flatnonzero(hour.is_new & ~answers & ~(inside & hour.is_stranger))
     rank = rank_of(row[new], inside[new], hour.sent[new])
     return entities, facts, Met(row[new], inside[new], hour.sent[new], rank)
 

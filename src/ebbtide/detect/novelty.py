@@ -29,10 +29,10 @@ class Facts:
 
     `sent` and `udp_sent` are bytes of that hour, `destinations` and `sockets` how many. `days` is how many heard days
     it was known before today, the first one not counted; `outside` and `inside` the hours of these days with a new
-    destination. `wakings` are its former returns from silence, `silent_days` the heard days without a byte worth mention,
-    `most_sent` its largest closed day. `is_new`:
-    never sent before; `workload_days` and `processes`: heard days of its workload, and new processes on them.
-    `is_stranger`: most of it goes to a place no entity had sent to. `had_udp`: sent UDP before. `most_destinations`
+    destination. `wakings` are its former returns from silence, `silent_days` the heard days without bytes worth mention
+    until now, `most_sent` its largest closed day. `is_new`: never sent before; `workload_days` and `processes`: heard
+    days of its workload, and new processes on them. `is_stranger`: most of it goes to a place no entity had sent to
+    before today. `had_udp`: sent UDP before. `most_destinations`
     and `most_sockets` are records of closed days, by the hour.
     """
 

@@ -35,6 +35,8 @@ class NoveltyOptions:
     `tail`          1: files and answers have tail indices of 1.0 to 1.3, so this calls large ones too common, not too
                     rare. Fan-out has 2: twice the record is four times as rare.
     `one_more`      the chance that an hour with one new destination has another one.
+    `answered`      a contact that sends less than this share of what it receives answers, or acknowledges: the other
+                    side came, and what it met is told there.
     `stranger`      the share of new processes that send mostly to a place new to the whole fleet.
     `young_days`    of an entity's life after which it meets half as many new destinations as in the beginning.
     `known_days`    a workload must be known so long before a process of it can be new; `silent_days` as named, and a
@@ -52,6 +54,7 @@ class NoveltyOptions:
     floors: tuple[float, ...] = (1e5, 1e5, 1e5, 1e5, 1e5, 1.0)
     tail: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 2.0)
     one_more: float = 0.5
+    answered: float = 0.1
     stranger: float = 0.1
     young_days: float = 3.0
     known_days: int = 2

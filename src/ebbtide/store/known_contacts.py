@@ -29,10 +29,10 @@ _PAIR = np.dtype([("entity", np.int64), ("place", np.int64)])
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownContacts:
     """What was known when `day` began. Columns by entity number (entities,): `first_hour` of anything sent (a huge
-    number where never), `last_day` that was not silent (-1: none), `wakings`, `most_sent` of a day, `had_udp`, records by the hour.
-    `place_of` (endpoints,) are the places' numbers, `pairs` all (entity, place) ever met, sorted, `places` the places
-    ever sent to, sorted. `past` are first contacts; its rows are entity numbers. `heard` has the heard days of each
-    cluster, ascending.
+    number where never), `last_day` that was not silent (-1: none), `wakings`, `most_sent` of a day, `had_udp`, records
+    by the hour. `place_of` (endpoints,) are the places' numbers, `pairs` all (entity, place) ever met, sorted,
+    `places` the places ever sent to, sorted. `past` are first contacts; its rows
+    are entity numbers. `heard` has the heard days of each cluster, ascending.
     """
 
     day: int
@@ -77,10 +77,11 @@ def read_known(con: duckdb.DuckDBPyConnection, identity: Identity, day: int, opt
     most = _columns(con, query("novelty_records"), hour_bound)
     entities = list(identity.entities)
     place_of = place_numbers(identity.endpoints)
-    pairs, hour, sent = _by_place(met, place_of)
+    pairs, hour, sent = _by_place(met, place_of, options.answered)
     first_hour = np.full(len(entities), NEVER, np.int64)
     np.minimum.at(first_hour, pairs["entity"], hour)
-    np.minimum.at(first_hour, life["entity"], life["first_day"] * HOURS)
+    older = life["first_day"] < first_hour[life["entity"]] // HOURS
+    first_hour[life["entity"][older]] = life["first_day"][older] * HOURS
     known = KnownContacts(
         day=day,
         place_of=place_of,
@@ -129,15 +130,19 @@ def _with_past(
     return replace(known, past=past)
 
 
-def _by_place(met: dict[str, Int64], place_of: Int64) -> tuple[NDArray[np.void], Int64, Float64]:
-    """Each (entity, place) once, with its first hour and the bytes of that hour."""
+def _by_place(met: dict[str, Int64], place_of: Int64, answered: float) -> tuple[NDArray[np.void], Int64, Float64]:
+    """Each (entity, place) once, with its first hour and the bytes of that hour, 0 where it only answered."""
     keys = pair_keys(met["entity"], place_of[met["endpoint"]])
     pairs, at = np.unique(keys, return_inverse=True)
     at = at.reshape(-1)
     hour = np.full(len(pairs), NEVER, np.int64)
     np.minimum.at(hour, at, met["hour"])
-    sent = np.bincount(at, np.where(met["hour"] == hour[at], met["sent"], 0.0), len(pairs)).astype(np.float64)
-    return pairs, hour, sent
+    is_first = met["hour"] == hour[at]
+    sent, received = (
+        np.bincount(at, np.where(is_first, met[name], 0.0), len(pairs)).astype(np.float64)
+        for name in ("sent", "received")
+    )
+    return pairs, hour, np.where(sent >= answered * received, sent, 0.0)
 
 
 def _heard(con: duckdb.DuckDBPyConnection, hour: int) -> dict[str, Int64]:

@@ -20,17 +20,22 @@ from ebbtide.store.opened_days import OpenedCache
 from ebbtide.store.places import place_numbers
 from ebbtide.store.segments import CommittedSegments
 
+#: What was exchanged.
+_SUMS = ("sent", "received", "udp_sent", "sockets")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HourContacts:
-    """One hour up to an instant. Columns of (entity, place) that were sent anything (rows,), sorted by both: bytes,
-    bytes of UDP, new sockets, how many endpoints, and whether the place `is_new` for the entity or `is_stranger` (to
-    all entities, before today). `before` (entities,) is what each entity had sent on the day before the hour began, in bytes, NaN
-    where nothing; a contact without bytes counts as 0."""
+    """One hour up to an instant. Columns of (entity, place) that were sent anything (rows,), sorted by both: bytes in
+    both directions, bytes of UDP sent, new sockets, how many endpoints, and whether the place `is_new` for the entity,
+    or `is_stranger` to all entities before today. `before` (entities,) is what each entity had sent on that day before
+    the hour began, in bytes, NaN where nothing; a contact without bytes counts as 0.
+    """
 
     entity: Int64
     place: Int64
     sent: Float64
+    received: Float64
     udp_sent: Float64
     sockets: Float64
     endpoints: Float64
@@ -81,7 +86,7 @@ class NoveltyReading:
         before = np.full(len(self._identity.entities), np.nan)
         before[earlier_entity] = 0.0
         np.add.at(before, earlier_entity, earlier_sent)
-        columns = {name: np.asarray(rows[name], np.float64)[judged] for name in ("sent", "udp_sent", "sockets")}
+        columns = {name: np.asarray(rows[name], np.float64)[judged] for name in _SUMS}
         earlier = pair_keys(earlier_entity, earlier_place)
         return _judged(entity[judged], place[judged], columns, known, earlier, before)
 
@@ -105,9 +110,17 @@ def _judged(
     is_known = _among(pairs, known.pairs) | _among(pairs, np.unique(earlier))
     is_met = np.isin(pairs["place"], known.places)
     return HourContacts(
-        pairs["entity"].copy(), pairs["place"].copy(), sums["sent"], sums["udp_sent"], sums["sockets"],
-        np.bincount(at, minlength=len(pairs)).astype(np.float64), ~is_known, ~is_met, before,
-    )  # fmt: skip
+        entity=pairs["entity"].copy(),
+        place=pairs["place"].copy(),
+        sent=sums["sent"],
+        received=sums["received"],
+        udp_sent=sums["udp_sent"],
+        sockets=sums["sockets"],
+        endpoints=np.bincount(at, minlength=len(pairs)).astype(np.float64),
+        is_new=~is_known,
+        is_stranger=~is_met,
+        before=before,
+    )
 
 
 def _among(pairs: NDArray[np.void], sorted_pairs: NDArray[np.void]) -> NDArray[np.bool_]:

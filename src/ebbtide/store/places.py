@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ebbtide.series import Endpoint, EndpointClass, Int64
 
-_INSIDE = frozenset({EndpointClass.INTERNAL, EndpointClass.HOST, EndpointClass.METADATA})
+_INSIDE = frozenset({EndpointClass.INTERNAL, EndpointClass.HOST})
 #: The bit of a place's number that says it is inside the cluster.
 INSIDE_BIT = 1
 
