@@ -44,7 +44,8 @@ def test_both_directions_are_known(store):
 
 
 @pytest.mark.parametrize(
-    ("name", "findings", "found", "extra"), [("upstream", 20, 7, 14), ("corrected", 25, 7, 18), ("outbound", 0, 0, 0)]
+    ("name", "findings", "found", "extra"),
+    [("upstream", 20, 7, 14), ("corrected", 25, 7, 18), ("outbound", 0, 0, 0), ("novelty", 0, 0, 0)],
 )
 def test_findings_beside_labels(comparisons, name, findings, found, extra):
     one = comparisons[name]
@@ -59,7 +60,7 @@ def test_every_tick_was_judged(comparisons):
     first, last = labelled_span()
     for one in comparisons.values():
         assert one.backtest.ticks == (last - first) // HOUR_NS + 1
-        metrics = 1 if one.backtest.detection.id == "outbound" else 4
+        metrics = 1 if one.backtest.detection.id in ("outbound", "novelty") else 4
         assert one.backtest.scored == one.backtest.ticks * 4 * metrics
         assert not one.backtest.unscored
 
@@ -67,7 +68,7 @@ def test_every_tick_was_judged(comparisons):
 def test_the_long_incident_is_found_by_both_rules(comparisons):
     [at] = [i for i, one in enumerate(recording.incidents()) if one.end_ns - one.start_ns > 50 * HOUR_NS]
 
-    assert all(one.found_by[at] is not None for name, one in comparisons.items() if name != "outbound")
+    assert all(one.found_by[at] is not None for name, one in comparisons.items() if name in ("upstream", "corrected"))
 
 
 def test_the_page_has_a_card_and_charts_for_every_finding(store, comparisons):

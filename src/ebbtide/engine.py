@@ -7,14 +7,15 @@ agree. Work is cut into shards of whole baselines, so memory is bounded and no r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ebbtide import outbound, outbound_findings
+from ebbtide import novelty, novelty_findings, outbound, outbound_findings
 from ebbtide.detect.detection import Detection, Detectors, Key, WindowDetector, project
 from ebbtide.detect.detector import Anomalies, Baseline
+from ebbtide.detect.novelty_detector import Novelty, NoveltySettings
 from ebbtide.detect.outbound_detector import Outbound, OutboundSettings
 from ebbtide.finding.assemble import Context, findings
 from ebbtide.finding.finding import Finding
@@ -83,8 +84,8 @@ def evaluate(
     """
     result = Evaluation(detection.id, now_ns)
     detector = detectors[detection.detector]
-    if isinstance(detector, Outbound):
-        _evaluate_outbound(store, detection, now_ns, result, clusters)
+    if isinstance(detector, Outbound | Novelty):
+        _LEARNED[detector.name](store, detection, now_ns, result, clusters)
         return result
     for judged in judge(store, detection, now_ns, result, detector, shard_entities, clusters):
         if judged.anomalies.fired.any():
@@ -143,6 +144,27 @@ def _evaluate_outbound(
     result.unscored.update({why: count for why, count in unscored.items() if count})
     found = outbound_findings.findings(store, detection, judged, to_ns)
     result.findings = [one for one in found if clusters is None or one.entity.cluster in clusters]
+
+
+def _evaluate_novelty(
+    store: View, detection: Detection, now_ns: int, result: Evaluation, clusters: Container[str] | None
+) -> None:
+    """The novelty detector's findings; it judges entities, whatever their metrics, so `result` counts entities."""
+    to_ns = now_ns - detection.lag_ns
+    judged = novelty.judge(store, to_ns, NoveltySettings.model_validate(detection.options))
+    result.entities = len(judged.entities)
+    result.scored = len(judged.entities) - judged.unscored
+    if judged.unscored:
+        result.unscored["no_baseline"] += judged.unscored
+    found = novelty_findings.findings(store, detection, judged, to_ns)
+    result.findings = [one for one in found if clusters is None or one.entity.cluster in clusters]
+
+
+#: Detectors that are judged with what the store has learned, by name.
+_LEARNED: Mapping[str, Callable[[View, Detection, int, Evaluation, Container[str] | None], None]] = {
+    Outbound.name: _evaluate_outbound,
+    Novelty.name: _evaluate_novelty,
+}
 
 
 def _baseline(store: View, detection: Detection, metrics: tuple[str, ...], shard: Shard, to_ns: int) -> Baseline:

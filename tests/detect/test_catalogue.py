@@ -5,11 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebbtide.detect.catalogue import SourceFile, load, parse, read_directory, shipped
+from ebbtide.detect.novelty_detector import Novelty
 from ebbtide.detect.outbound_detector import Outbound
 from ebbtide.detect.sigma import Sigma
 from ebbtide.errors import ConfigError, NotFoundError
 
-DETECTORS = {"sigma": Sigma(), "outbound": Outbound()}
+DETECTORS = {"sigma": Sigma(), "outbound": Outbound(), "novelty": Novelty()}
 UPSTREAM = "kubernetes_anomalous_outbound_network_activity_from_process"
 CORRECTED = "outbound_network_activity_from_process_corrected"
 MINE = """\

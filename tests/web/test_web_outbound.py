@@ -1,12 +1,11 @@
 """A finding of the default detection on its page."""
 
-from learned_traffic import START_NS, STEPS_PER_DAY, batch, traffic
-from web_fixtures import CATALOGUE, serving, site_of
-
 from ebbtide.engine import evaluate
 from ebbtide.finding.lifecycle import Episode
 from ebbtide.series import DAY_NS, HOUR_NS
 from ebbtide.store.store import Store
+from learned_traffic import START_NS, STEPS_PER_DAY, batch, traffic
+from web_fixtures import CATALOGUE, serving, site_of
 
 BURST_NS = START_NS + 9 * DAY_NS + 10 * HOUR_NS
 

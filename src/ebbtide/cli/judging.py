@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ebbtide import outbound, outbound_findings
+from ebbtide import novelty, novelty_findings, outbound, outbound_findings
 from ebbtide.backtest import Backtest, instants, replay
 from ebbtide.cli import console
 from ebbtide.cli.findings import finding_rows, print_findings
@@ -25,11 +25,13 @@ from ebbtide.cli.options import (
     parse_time,
 )
 from ebbtide.detect.detection import Detection
+from ebbtide.detect.novelty_detector import Novelty, NoveltySettings
 from ebbtide.detect.outbound_detector import Outbound, OutboundSettings
 from ebbtide.engine import Evaluation, Judged, evaluate, judge
 from ebbtide.errors import NoDataError, NotFoundError, UsageError
 from ebbtide.finding.form import to_object
 from ebbtide.finding.headline import unit_of
+from ebbtide.finding.novelty_words import explain_novelty
 from ebbtide.finding.outbound_words import explain_outbound
 from ebbtide.finding.text import count_text, rfc3339
 from ebbtide.registry import load_detectors
@@ -169,7 +171,7 @@ def why_command(
         for detection in detections:
             console.say(f"{detection.id} at {rfc3339(now_ns)}")
             detector = detectors[detection.detector]
-            tell = _tell_outbound if isinstance(detector, Outbound) else _tell_window
+            tell = _TELLERS.get(detector.name, _tell_window)
             if not tell(store, detection, now_ns, entity):
                 console.say("It sent nothing in this window, so nothing was judged.")
             console.say()
@@ -178,7 +180,7 @@ def why_command(
 def _tell_window(store: Store, detection: Detection, now_ns: int, entity: str) -> bool:
     """Every matching entity's metrics against their lines; whether there was one."""
     detector = load_detectors()[detection.detector]
-    if isinstance(detector, Outbound):
+    if isinstance(detector, Outbound | Novelty):
         return False
     is_judged = False
     for judged in judge(store, detection, now_ns, Evaluation(detection.id, now_ns), detector):
@@ -205,6 +207,25 @@ def _tell_outbound(store: Store, detection: Detection, now_ns: int, entity: str)
                 console.say(f"  {line}")
             is_judged = True
     return is_judged
+
+
+def _tell_novelty(store: Store, detection: Detection, now_ns: int, entity: str) -> bool:
+    """What is new about every matching entity that sent in the hour; whether there was one."""
+    judged = novelty.judge(store, now_ns, NoveltySettings.model_validate(detection.options))
+    units = store.contacts.units()
+    unit = unit_of("bytes", units.pop() if len(units) == 1 else "")
+    is_judged = False
+    for row, number in enumerate(judged.entities.tolist()):
+        label = store.identity.entities[number]
+        if entity in str(label):
+            console.say(f"{label}: {'fired' if judged.fired[row] else 'quiet'}")
+            for line in explain_novelty(novelty_findings.evidence_of(judged, row), unit):
+                console.say(f"  {line}")
+            is_judged = True
+    return is_judged
+
+
+_TELLERS = {Outbound.name: _tell_outbound, Novelty.name: _tell_novelty}
 
 
 def _tell(judged: Judged, row: int, detection: Detection) -> None:

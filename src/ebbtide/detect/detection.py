@@ -20,13 +20,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from ebbtide.detect.detector import Detector, Options
 from ebbtide.detect.examples import Example
+from ebbtide.detect.novelty_detector import Novelty
 from ebbtide.detect.outbound_detector import Outbound
 from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Entity
 
 #: A detector whatever its options are. `Any`, because a mapping of detectors holds a different options model per name.
-#: `Outbound` is judged with what the store has learned, all others with a window and a baseline.
+#: Learned detectors are judged with what the store has learned, all others with a window and a baseline.
 WindowDetector: TypeAlias = Detector[Any]
-AnyDetector: TypeAlias = WindowDetector | Outbound
+LearnedDetector: TypeAlias = Outbound | Novelty
+AnyDetector: TypeAlias = WindowDetector | LearnedDetector
 #: Every detector there is, by name.
 Detectors: TypeAlias = Mapping[str, AnyDetector]
 

@@ -24,6 +24,7 @@ from ebbtide.finding.evidence import (
 from ebbtide.finding.finding import Finding, uid_of
 from ebbtide.finding.headline import unit_of
 from ebbtide.finding.message import render, tokens_of
+from ebbtide.finding.novelty_evidence import NoveltyEvidence
 from ebbtide.finding.outbound_evidence import OutboundEvidence, PairEvidence
 from ebbtide.finding.outbound_words import outbound_headline, window_of
 from ebbtide.finding.risk import risk_of
@@ -88,7 +89,7 @@ def outbound_finding(
     )
 
 
-def confidence_of(found: OutboundEvidence) -> float:
+def confidence_of(found: OutboundEvidence | NoveltyEvidence) -> float:
     """How sure a finding is, 0 to 100, by how rare the like is: 50 at ten per 1000 entity-days, 20 more a factor 10.
 
     >>> from types import SimpleNamespace

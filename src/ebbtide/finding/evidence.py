@@ -14,7 +14,11 @@ import numpy as np
 from ebbtide.baseline.moments import Moments
 from ebbtide.detect.detection import AnyDetector
 from ebbtide.detect.detector import Anomalies, Baseline
+from ebbtide.detect.novelty_detector import Novelty
+from ebbtide.detect.novelty_options import NoveltyOptions
 from ebbtide.detect.outbound_detector import Outbound, OutboundSettings
+from ebbtide.finding.novelty_evidence import NoveltyEvidence
+from ebbtide.finding.novelty_repeat import repeat_score
 from ebbtide.finding.outbound_evidence import OutboundEvidence
 from ebbtide.finding.outbound_repeat import repeat_scores
 from ebbtide.series import Endpoint, Entity, Window
@@ -113,7 +117,10 @@ class Evidence:
     destinations: tuple[DestinationShare, ...] = ()
     destinations_left_out: int = 0
     outbound: OutboundEvidence | None = None
-    """What the detector `outbound` was judged with; None for detectors of windows and moments."""
+    """What the detector `outbound` was judged with; None for other detectors."""
+
+    novelty: NoveltyEvidence | None = None
+    """What the detector `novelty` was judged with; None for other detectors."""
 
     @property
     def has_other_destinations(self) -> bool:
@@ -145,6 +152,8 @@ def repeat(evidence: Evidence, detector: AnyDetector) -> Verdict:
         return Verdict(False, left_out == 0, 0, (f"detector {detector.name}, recorded {evidence.detector}",))
     if isinstance(detector, Outbound):
         return _repeat_outbound(evidence)
+    if isinstance(detector, Novelty):
+        return _repeat_novelty(evidence)
     starts = [hit.start_ns for one in evidence.metrics for hit in one.hits]
     if not starts or (max(starts) - min(starts)) // evidence.bucket_ns >= _WIDEST:
         return Verdict(False, left_out == 0, 0, ("no hits, or hits too far apart, in the record",))
@@ -171,6 +180,17 @@ def _repeat_outbound(evidence: Evidence) -> Verdict:
         if score != one.score
     ]
     if not max(scores) > found.threshold:
+        differences.append("does not pass the threshold")
+    return Verdict(not differences, True, evidence.count, tuple(differences))
+
+
+def _repeat_novelty(evidence: Evidence) -> Verdict:
+    found = evidence.novelty
+    if found is None:
+        return Verdict(False, True, 0, ("the record holds nothing to judge again",))
+    score = repeat_score(found, NoveltyOptions())
+    differences = [] if score == found.score else [f"score {score}, recorded {found.score}"]
+    if not score > found.threshold:
         differences.append("does not pass the threshold")
     return Verdict(not differences, True, evidence.count, tuple(differences))
 

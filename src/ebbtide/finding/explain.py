@@ -12,6 +12,7 @@ from ebbtide.finding.evidence import DestinationShare, Evidence, MetricEvidence
 from ebbtide.finding.filters import matchers_text, suggest
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.headline import amount_text
+from ebbtide.finding.novelty_words import explain_novelty
 from ebbtide.finding.outbound_words import explain_outbound
 from ebbtide.finding.text import count_text, duration_text, one_line, percent_text, rfc3339
 from ebbtide.finding.upstream import number_text
@@ -72,6 +73,8 @@ def _who(finding: Finding) -> list[str]:
 def _how_unusual(evidence: Evidence) -> list[str]:
     if evidence.outbound is not None:
         return explain_outbound(evidence.outbound, evidence.metrics[0].unit if evidence.metrics else "")
+    if evidence.novelty is not None:
+        return explain_novelty(evidence.novelty, evidence.metrics[0].unit if evidence.metrics else "")
     bucket = duration_text(evidence.bucket_ns)
     lines = [f"How unusual: {count_text(evidence.count)} hits count, in buckets of {bucket}."]
     for one in evidence.metrics:
@@ -135,11 +138,12 @@ def _kept_quiet(finding: Finding) -> list[str]:
         k = quiet_k(finding.evidence)
         if k is not None:
             lines.append(f"or the option k at {number_text(k)} (it is {options.get('k')})")
-    if finding.evidence.outbound is not None:
-        per_1000 = math.exp(-finding.evidence.outbound.score)
+    learned = finding.evidence.outbound or finding.evidence.novelty
+    if learned is not None:
+        per_1000 = math.exp(-learned.score)
         lines.append(
             f"the option budget below {number_text(math.floor(per_1000 * 100) / 100)} (it counts "
-            f"{number_text(round(finding.evidence.outbound.budget, 2))})"
+            f"{number_text(round(learned.budget, 2))})"
         )
     lines.append(f"or the filter {matchers_text(suggest(finding))}")
     return lines

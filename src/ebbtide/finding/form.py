@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ebbtide.errors import DataError
-from ebbtide.finding import outbound_form
+from ebbtide.finding import novelty_form, outbound_form
 from ebbtide.finding.annotations import Annotations, Technique
 from ebbtide.finding.evidence import BaselineMoments, DestinationShare, Evidence, HitBucket, MetricEvidence
 from ebbtide.finding.filters import Filter, matchers_text, parse_matchers
@@ -121,6 +121,7 @@ def _evidence(evidence: Evidence) -> dict[str, object]:
         "destinations": [_destination(one) for one in evidence.destinations],
         "destinations_left_out": evidence.destinations_left_out,
         "outbound": None if evidence.outbound is None else outbound_form.to_object(evidence.outbound),
+        "novelty": None if evidence.novelty is None else novelty_form.to_object(evidence.novelty),
     }
 
 
@@ -231,8 +232,9 @@ def _read_evidence(found: Mapping[str, Any]) -> Evidence:
         tuple(_read_metric(one) for one in found["metrics"]),
         tuple(_read_destination(one) for one in found["destinations"]),
         _whole(found["destinations_left_out"]),
-        # Findings kept before there was such a detector do not have it.
+        # Findings kept before there were such detectors do not have these.
         outbound_form.from_object(found["outbound"]) if found.get("outbound") else None,
+        novelty_form.from_object(found["novelty"]) if found.get("novelty") else None,
     )
 
 

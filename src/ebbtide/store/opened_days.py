@@ -16,6 +16,7 @@ from ebbtide.baseline.trailing_statistics import HOURS, Float32
 from ebbtide.detect.outbound import DayRecords, Records, day_records
 from ebbtide.detect.outbound_scale_form import DayScale
 from ebbtide.detect.outbound_state import DayReference, open_day
+from ebbtide.store.known_contacts import KnownContacts
 from ebbtide.store.learned_days import MODELS, OPTIONS, SHARD, LearnedDays
 from ebbtide.store.pairs import Pairs
 from ebbtide.store.trailing_sums import TrailingReading, TrailingSums
@@ -43,6 +44,7 @@ class OpenedCache:
 
     def __init__(self, most: int = 2) -> None:
         self._days: dict[int, Opened] = {}
+        self._contacts: dict[int, KnownContacts] = {}
         self._most = most
         #: Grows when something is learned again.
         self.revision = 0
@@ -51,6 +53,19 @@ class OpenedCache:
         """Forget the days that rest on an hour from this one on; None: all."""
         self.revision += 1
         self._days = {day: one for day, one in self._days.items() if from_hour is not None and day * HOURS <= from_hour}
+        self._contacts = {
+            day: one for day, one in self._contacts.items() if from_hour is not None and day * HOURS <= from_hour
+        }
+
+    def contacts(self, day: int) -> KnownContacts | None:
+        """What entities had met when a day began, if it is kept."""
+        return self._contacts.get(day)
+
+    def put_contacts(self, known: KnownContacts, revision: int) -> None:
+        """Keep what was read at this revision."""
+        if revision == self.revision:
+            kept = list(self._contacts.items())[-self._most + 1 :]
+            self._contacts = dict([*kept, (known.day, known)])
 
     def get(self, day: int) -> Opened | None:
         """A day, if it is kept."""

@@ -22,6 +22,7 @@ from ebbtide.store.identity import Identity
 from ebbtide.store.learned_days import LearnedDays
 from ebbtide.store.minutes import MinuteReading
 from ebbtide.store.notices import Notices
+from ebbtide.store.novelty import NoveltyReading
 from ebbtide.store.opened_days import OpenedCache, OutboundReading
 from ebbtide.store.outbox import Outbox
 from ebbtide.store.plans import Plans
@@ -52,6 +53,7 @@ class View:
     coverage: Coverage
     search: FindingSearch
     profile: Profile
+    novelty: NoveltyReading
 
     def __init__(
         self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments, cache: OpenedCache
@@ -70,6 +72,7 @@ class View:
         self.filters = Filters(con, self.transaction)
         learned = LearnedDays(con, identity, self.floors)
         self.outbound = OutboundReading(learned, TrailingReading(con, identity, segments), self._cache)
+        self.novelty = NoveltyReading(con, identity, segments, self._cache)
         self.outbox = Outbox(con, self.transaction)
         self.progress = Progress(con, self.transaction)
         self.notices = Notices(con, self.transaction)

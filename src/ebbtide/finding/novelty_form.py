@@ -1,0 +1,68 @@
+"""Evidence of the novelty detector as JSON and back; part of a finding's form, schema version 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from ebbtide.detect.novelty import Facts
+from ebbtide.detect.novelty_options import Channel
+from ebbtide.finding.novelty_evidence import NewPlaces, NoveltyEvidence
+
+_FACTS = tuple(one.name for one in fields(Facts))
+
+
+def to_object(one: NoveltyEvidence) -> dict[str, object]:
+    """The evidence as JSON-ready dictionaries and lists; a channel in which nothing is new is null."""
+    return {
+        "score": one.score,
+        "threshold": one.threshold,
+        "budget": one.budget,
+        "parts": {
+            channel.name.lower(): part if math.isfinite(part) else None
+            for channel, part in zip(Channel, one.parts, strict=True)
+        },
+        "facts": {name: one.facts[name] for name in _FACTS},
+        "outside": None if one.outside is None else _places(one.outside),
+        "inside": None if one.inside is None else _places(one.inside),
+        "usual": list(one.usual),
+        "shift": list(one.shift),
+    }
+
+
+def from_object(found: Mapping[str, Any]) -> NoveltyEvidence:
+    """The evidence that `to_object` made. Raises KeyError, TypeError or ValueError for anything else."""
+    usual, shift = (tuple(_finite(value) for value in found[name]) for name in ("usual", "shift"))
+    if len(usual) != len(Channel) or len(shift) != len(Channel):
+        raise ValueError("novelty evidence with another number of channels")
+    parts = (found["parts"][channel.name.lower()] for channel in Channel)
+    return NoveltyEvidence(
+        _finite(found["score"]),
+        _finite(found["threshold"]),
+        _finite(found["budget"]),
+        tuple(-math.inf if part is None else _finite(part) for part in parts),
+        {name: _finite(found["facts"][name]) for name in _FACTS},
+        _read_places(found["outside"]),
+        _read_places(found["inside"]),
+        usual,
+        shift,
+    )
+
+
+def _places(one: NewPlaces) -> dict[str, object]:
+    return {"count": one.count, "sent": one.sent, "deciding": one.deciding, "rank": one.rank}
+
+
+def _read_places(found: Mapping[str, Any] | None) -> NewPlaces | None:
+    if found is None:
+        return None
+    return NewPlaces(int(found["count"]), _finite(found["sent"]), _finite(found["deciding"]), int(found["rank"]))
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r:.40} is no finite number")
+    return number

@@ -1,0 +1,101 @@
+"""Words for findings of the novelty detector: what is new, how much left with it, and how often the like comes."""
+
+from __future__ import annotations
+
+import math
+
+from ebbtide.detect.novelty_options import Channel
+from ebbtide.finding.evidence import DestinationShare
+from ebbtide.finding.headline import amount_text, subject, where_to
+from ebbtide.finding.novelty_evidence import NewPlaces, NoveltyEvidence
+from ebbtide.finding.text import count_text
+from ebbtide.series import Entity
+
+_NAMES = {
+    Channel.OUTSIDE: "new destinations outside",
+    Channel.INSIDE: "new destinations in the cluster",
+    Channel.PROCESS: "a process never seen in this workload",
+    Channel.SILENCE: "sends after days of silence",
+    Channel.UDP: "its first UDP",
+    Channel.FAN_OUT: "more destinations or connections in an hour than ever",
+}
+
+
+def novelty_headline(
+    entity: Entity, evidence: NoveltyEvidence, unit: str, destinations: tuple[DestinationShare, ...]
+) -> str:
+    """One sentence: who, what about it is new, how much was sent in the hour, and to where."""
+    facts, main = evidence.facts, evidence.main
+    who, sent = subject(entity), amount_text(facts["sent"], unit)
+    if main is Channel.PROCESS:
+        sentence = f"{who}, a process never seen in this workload, sent {sent}"
+    elif main is Channel.SILENCE:
+        sentence = f"{who}, silent for {count_text(facts['silent_days'])} days, sent {sent}"
+    elif main is Channel.UDP:
+        sentence = f"{who} sent UDP for the first time, {amount_text(facts['udp_sent'], unit)} in 1 h"
+    elif main is Channel.FAN_OUT:
+        sentence = f"{who} {_fan_out(evidence)}"
+    else:
+        sentence = f"{who} sent {sent} in 1 h, {_places(evidence, main, unit)}"
+    where = where_to(destinations)
+    return f"{sentence}; {where}" if where else sentence
+
+
+def _places(evidence: NoveltyEvidence, main: Channel, unit: str) -> str:
+    new = evidence.outside if main is Channel.OUTSIDE else evidence.inside
+    if new is None:
+        return "to a destination it never sent to before"
+    what = _count(new, "in the cluster" if main is Channel.INSIDE else "")
+    return f"{amount_text(new.sent, unit)} of it to {what} it never sent to before"
+
+
+def _count(new: NewPlaces, where: str) -> str:
+    places = "a destination" if new.count == 1 else f"{count_text(new.count)} destinations"
+    return f"{places} {where}".strip()
+
+
+def _fan_out(evidence: NoveltyEvidence) -> str:
+    facts = evidence.facts
+    text = f"sent to {count_text(facts['destinations'])} destinations (never more than "
+    text += f"{count_text(facts['most_destinations'])}) and opened {count_text(facts['sockets'])} connections "
+    return text + f"(never more than {count_text(facts['most_sockets'])}) in 1 h"
+
+
+def explain_novelty(evidence: NoveltyEvidence, unit: str) -> list[str]:
+    """Lines: the score and its threshold, what each channel says, and what was known."""
+    facts = evidence.facts
+    if not math.isfinite(evidence.score):
+        return [f"Nothing new about it; known for {count_text(facts['days'])} days."]
+    per_1000 = math.exp(-evidence.score)
+    lines = [
+        f"How unusual: {count_text(per_1000)} findings this surprising are expected per 1000 entity-days; "
+        f"told are up to {count_text(evidence.budget)} (score {evidence.score:.2f}, line {evidence.threshold:.2f}).",
+    ]
+    lines += [
+        f"  {_NAMES[channel]}: {part:.2f}" + (", which decided" if channel is evidence.main else "")
+        for channel, part in sorted(zip(Channel, evidence.parts, strict=True), key=lambda one: -one[1])
+        if math.isfinite(part)
+    ]
+    for new, where in ((evidence.outside, "outside"), (evidence.inside, "in the cluster")):
+        if new is not None:
+            lines.append(f"{amount_text(new.sent, unit)} to {_count(new, where)}, new to it.")
+    if facts["days"]:
+        lines.append(
+            f"Known for {count_text(facts['days'])} days, with {count_text(facts['outside'])} hours that brought new "
+            f"destinations outside and {count_text(facts['inside'])} inside."
+        )
+    if facts["is_new"]:
+        lines.append(
+            f"Its workload is known for {count_text(facts['workload_days'])} days, with "
+            f"{count_text(facts['processes'])} new processes on them."
+        )
+    return lines
+
+
+def quiet_amount(evidence: NoveltyEvidence, value: float, tail: float) -> float:
+    """What would just have stayed quiet, all else alike, where surprise grows with `tail` x ln(value).
+
+    >>> quiet_amount(NoveltyEvidence(1.0, 0.0, 1.0, (), {}, None, None, (), ()), math.e, 1.0)
+    1.0
+    """
+    return value * math.exp((evidence.threshold - evidence.score) / tail)

@@ -1,0 +1,177 @@
+"""Novelty over a small store: what fires, what it says, what must stay quiet, and that nothing later matters.
+
+Covers `ebbtide.novelty`, `ebbtide.novelty_findings` and `ebbtide.finding.assemble_novelty`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from build import Point, batch_of
+from ebbtide import novelty
+from ebbtide.detect.catalogue import load
+from ebbtide.detect.novelty_detector import NoveltySettings
+from ebbtide.engine import evaluate
+from ebbtide.finding.evidence import repeat
+from ebbtide.finding.explain import explain
+from ebbtide.finding.form import from_json, to_json
+from ebbtide.novelty_findings import evidence_of
+from ebbtide.registry import DETECTORS
+from ebbtide.series import SECOND_NS, Entity
+from ebbtide.store.store import Store
+
+DETECTION = load(DETECTORS).get("novelty")
+DAYS = 12
+DAY_S = 20_000 * 86_400
+NOW_S = DAY_S + (DAYS - 1) * 86_400 + 10 * 3600 + 600
+NOW_NS = NOW_S * SECOND_NS
+NGINX, WORKER, CDN, JOB, CURL = (
+    Entity("prod", "shop", workload, process)
+    for workload, process in (
+        ("checkout", "nginx"),
+        ("worker", "python"),
+        ("cdn", "fetch"),
+        ("migrate", "psql"),
+        ("checkout", "curl"),
+    )
+)
+
+
+def usual() -> list[Point]:
+    """Two entities with their destinations, one that meets new ones all day, one that ran on the first day only."""
+    points = [Point(DAY_S + 1800, 4e6, sender=JOB, to="db.example")]
+    for hour in range(0, DAYS * 24, 2):
+        end = DAY_S + hour * 3600 + 60
+        points += [Point(end, 2e6), Point(end, 1e6, sender=WORKER, to="queue.example", receiver=NGINX)]
+        if hour % 6 == 0:
+            points.append(Point(end, 1e6, sender=CDN, to=f"d{hour}.cdn.example"))
+    return [one for one in points if one.end_s <= NOW_S]
+
+
+@pytest.fixture
+def judged() -> Callable[..., Store]:
+    """A store of usual traffic and some more points of the last ten minutes."""
+    stores = []
+
+    def make(*points: Point) -> Store:
+        store = Store.open()
+        stores.append(store)
+        store.append(batch_of([*usual(), *points]), store.begin("import", "test"))
+        store.roll_up()
+        return store
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+def sent(amount: float, sender: Entity = NGINX, to: str = "203.0.113.9", **more: object) -> Point:
+    return Point(NOW_S - 60, amount, sender=sender, to=to, **more)
+
+
+def test_usual_traffic_says_nothing(judged):
+    found = evaluate(judged(), DETECTION, NOW_NS)
+
+    assert (found.findings, found.entities, found.scored) == ([], 2, 2)
+
+
+def test_a_new_process_is_told_with_what_it_sent_and_where(judged):
+    store = judged(sent(11.6e6, CURL), sent(0.4e6, CURL, "api.example.com"))
+    [finding] = evaluate(store, DETECTION, NOW_NS).findings
+
+    assert finding.entity == CURL
+    assert finding.headline == (
+        "curl in shop/checkout, a process never seen in this workload, sent 12 MB; "
+        "97 % of it to 203.0.113.9, never seen before"
+    )
+    assert finding.evidence.metrics[0].metric == "tcp.bytes"
+    told = "\n".join(explain(finding, DETECTION))
+    assert "a process never seen in this workload" in told and "which decided" in told
+    assert "Its workload is known for 11 days, with 0 new processes on them." in told
+    assert "the option budget below" in told
+
+
+def test_the_stored_finding_repeats_its_score_to_the_bit(judged):
+    new = [sent(3e6, to=f"{at}.drop.example") for at in range(4)]
+    [finding] = evaluate(judged(*new, sent(9e8, to="x.drop.example")), DETECTION, NOW_NS).findings
+    again = from_json(to_json(finding))
+
+    assert finding.headline.startswith("nginx in shop/checkout sent 914 MB in 1 h, 912 MB of it to 5 destinations")
+    assert to_json(again) == to_json(finding)
+    assert repeat(again.evidence, DETECTORS["novelty"]).agrees
+    less = dataclasses.replace(finding.evidence.novelty.outside, deciding=1e4)
+    evidence = dataclasses.replace(finding.evidence.novelty, outside=less)
+    assert not repeat(dataclasses.replace(finding.evidence, novelty=evidence), DETECTORS["novelty"]).agrees
+    assert not repeat(dataclasses.replace(finding.evidence, novelty=None), DETECTORS["novelty"]).agrees
+
+
+def test_one_that_meets_new_destinations_all_day_stays_quiet(judged):
+    amount = 3e7
+    quiet = evaluate(judged(sent(amount, CDN, "d999.cdn.example")), DETECTION, NOW_NS)
+    loud = novelty.judge(judged(sent(amount, WORKER, "d999.cdn.example")), NOW_NS, NoveltySettings())
+    churn = novelty.judge(judged(sent(amount, CDN, "d999.cdn.example")), NOW_NS, NoveltySettings())
+
+    assert quiet.findings == []
+    assert loud.novel.score.max() > churn.novel.score.max() + 3
+
+
+def test_another_address_of_a_known_network_is_not_new(judged):
+    store = judged(Point(DAY_S + 90_000, 5e6, to="203.0.113.77"), sent(9e8))
+
+    assert evaluate(store, DETECTION, NOW_NS).findings == []
+
+
+def test_a_silent_entity_that_speaks_is_told_and_its_benign_twin_is_not(judged):
+    [finding] = evaluate(judged(sent(10e6, JOB, "db.example")), DETECTION, NOW_NS).findings
+
+    assert finding.headline == "psql in shop/migrate, silent for 10 days, sent 10 MB; 100 % of it to db.example"
+    assert evaluate(judged(sent(1e3, JOB, "x.example")), DETECTION, NOW_NS).findings == []
+
+
+def test_a_scan_is_told_by_its_destinations(judged):
+    scan = [
+        Point(NOW_S - 60, value, metric, WORKER, f"10.200.{at // 250}.{at % 250}")
+        for at in range(500)
+        for metric, value in (("tcp.new_sockets", 60.0), ("tcp.bytes", 1440.0))
+    ]
+    [finding] = evaluate(judged(*scan), DETECTION, NOW_NS).findings
+
+    assert finding.headline.startswith("python in shop/worker sent to 501 destinations (never more than 1) and opened")
+    assert [one.metric for one in finding.evidence.metrics] == ["tcp.new_sockets", "tcp.bytes"]
+
+
+def test_the_first_udp_counts_little_but_counts(judged):
+    judged_hour = novelty.judge(judged(sent(5e6, metric="udp.bytes")), NOW_NS, NoveltySettings())
+    evidence = evidence_of(judged_hour, int(judged_hour.facts.udp_sent.argmax()))
+
+    assert evidence.facts["udp_sent"] == 5e6 and evidence.facts["had_udp"] == 0
+    assert -9 < evidence.parts[4] < evidence.threshold
+
+
+def test_what_comes_later_changes_nothing(judged):
+    points = [sent(11.6e6, CURL), sent(9e8, WORKER)]
+    before = [to_json(one) for one in evaluate(judged(*points), DETECTION, NOW_NS).findings]
+    later = [Point(NOW_S + 5 + at, 5e9, sender=CURL, to=f"{at}.later.example") for at in range(50)]
+    after = [to_json(one) for one in evaluate(judged(*points, *later), DETECTION, NOW_NS).findings]
+
+    assert len(before) == 2
+    assert after == before
+
+
+def test_the_empty_store_says_nothing():
+    with Store.open() as store:
+        found = evaluate(store, DETECTION, NOW_NS)
+
+    assert (found.entities, found.scored, found.findings) == (0, 0, [])
+
+
+def test_a_young_cluster_is_not_judged_by_what_it_meets_first():
+    with Store.open() as store:
+        store.append(batch_of([sent(5e9, to=f"{at}.example") for at in range(9)]), store.begin("import", "test"))
+        store.roll_up()
+        found = evaluate(store, DETECTION, NOW_NS)
+
+    assert (found.findings, found.scored, found.unscored) == ([], 0, {"no_baseline": 1})
