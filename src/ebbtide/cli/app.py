@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from ebbtide.cli import catalogue, demo, filters, findings, importing, judging, laboratory, sinks
+from ebbtide.cli import backfill, catalogue, demo, filters, findings, importing, judging, laboratory, sinks
 from ebbtide.cli.console import print_error
 from ebbtide.errors import EbbtideError
 from ebbtide.meter.command import meter
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 demo.register(app)
 importing.register(app)
+backfill.register(app)
 judging.register(app)
 findings.register(app)
 laboratory.register(app)
