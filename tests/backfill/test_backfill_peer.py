@@ -6,13 +6,13 @@ import threading
 import time
 
 import pytest
-from metrics_servers import Scripted, say
 
 from ebbtide.backfill.peer import Peer, TooLarge
 from ebbtide.deliver.backoff import Retry
 from ebbtide.errors import DataError, ServiceError, UsageError
+from metrics_servers import Scripted, say
 
-QUICK = Retry(first=1, longest=1, attempts=3)
+QUICK = Retry(attempts=3)
 
 
 def peer_of(server: Scripted, **settings) -> Peer:
@@ -93,8 +93,8 @@ def test_a_peer_that_hangs_or_drips_ends_at_the_deadline():
         leave.clear()
         with Scripted(answer) as server:
             began = time.monotonic()
-            with pytest.raises(ServiceError, match="within 0.3 s"):
-                peer_of(server, timeout_s=0.3, retry=Retry(first=1, longest=1, attempts=1)).get("/x", [])
+            with pytest.raises(ServiceError, match="no answer within"):
+                peer_of(server, timeout_s=0.3, retry=Retry(attempts=1)).get("/x", [])
             assert time.monotonic() - began < 5
             leave.set()
 

@@ -1,4 +1,4 @@
-"""A backfill replaces whole hours: by hand, against an uninterrupted run, and beside live data whose samples are gone."""
+"""A backfill replaces whole hours: by hand, against one run, and beside live data whose samples are gone."""
 
 from __future__ import annotations
 

@@ -30,6 +30,8 @@ BODY_BYTES_MAX: Final = 64 << 20
 _READ_BYTES: Final = 1 << 18
 #: Other answers would be the same the next time.
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+#: A server that restarts is back within the minute that six attempts take at most.
+PATIENCE: Final = Retry.model_validate({"first": "1s", "longest": "30s", "attempts": 6})
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -65,7 +67,7 @@ class Peer:
     ca: Path | None = None
     timeout_s: float = 120.0
     body_bytes: int = BODY_BYTES_MAX
-    retry: Retry = Retry(first=SECOND_NS // 2, longest=30 * SECOND_NS, attempts=6)
+    retry: Retry = PATIENCE
     sleep: Callable[[float], None] = time.sleep
     rng: Rng = random.random
 

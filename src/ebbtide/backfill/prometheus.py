@@ -46,7 +46,7 @@ class _Series(msgspec.Struct):
     values: list[tuple[float, str]] = []
 
 
-class _Data(msgspec.Struct, rename="camel"):
+class _Data(msgspec.Struct, rename="camel", frozen=True):
     result_type: str = ""
     result: list[_Series] = []
 

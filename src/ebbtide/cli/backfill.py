@@ -23,7 +23,7 @@ from ebbtide.errors import DataError, UsageError
 from ebbtide.finding.text import rfc3339
 from ebbtide.store.store import Store
 
-TOKEN_VARIABLE = "EBBTIDE_BACKFILL_TOKEN"
+TOKEN_VARIABLE = "EBBTIDE_BACKFILL_TOKEN"  # noqa: S105 the name of a variable
 
 app = typer.Typer(
     help="Bring the past into a store: whole hours, each replaced and never added to, live ones left alone.",

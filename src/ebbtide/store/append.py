@@ -115,6 +115,7 @@ def _insert_samples(con: duckdb.DuckDBPyConnection, segments: Segments, rows: pa
 
 
 def mark(con: duckdb.DuckDBPyConnection, dirty: set[int], hours: set[int]) -> None:
+    """Note that these hours are to be derived again, and their days closed again."""
     new = sorted(hours - dirty)
     if not new:
         return

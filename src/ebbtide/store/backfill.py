@@ -151,7 +151,7 @@ def _others(con: duckdb.DuckDBPyConnection, segments: Segments, hour: int, origi
 def _remove(
     con: duckdb.DuckDBPyConnection, segments: Segments, hour: int, whose: str, entities: Int32 | None
 ) -> Counter[str]:
-    """Delete an hour's samples by `whose` (a condition), and the summaries they are in; of `entities` only, if given."""
+    """Delete an hour's samples `whose` (SQL), and the summaries they are in; only those of `entities`, if given."""
     among = pa.array([] if entities is None else entities[entities >= 0], pa.int32())
     con.register("scope", pa.table({"entity": among}))
     scope = "(SELECT entity FROM scope)"

@@ -69,7 +69,8 @@ def learned(
     ).fetchall()
     minutes = dict(
         con.execute(
-            "SELECT cluster, sum(bit_count(heartbeats | samples)) FROM coverage WHERE hour >= ? AND hour < ? GROUP BY 1",
+            "SELECT cluster, sum(bit_count(heartbeats | samples)) FROM coverage WHERE hour >= ? AND hour < ? "
+            "GROUP BY cluster",
             [hour - DAYS * _DAY_HOURS, hour],
         ).fetchall()
     )

@@ -1,7 +1,8 @@
 """Samples to summaries: the hours that changed are derived again, whole, and closed days merged from their hours.
 
 Summaries are never added to. An hour is deleted and derived from all of its samples, so late data, retries and crashes
-leave the same bytes as data in order; only where the samples are gone a summary stays as it is (`settled`). A day is merged only when every hour of it has passed.
+leave the same bytes as data in order; only where the samples are gone a summary stays as it is (`settled`). A day is
+merged only when every hour of it has passed.
 """
 
 from __future__ import annotations
