@@ -11,6 +11,7 @@ import sys
 import typer
 
 from ebbtide.cli import (
+    backfill,
     catalogue,
     demo,
     filters,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 demo.register(app)
 importing.register(app)
+backfill.register(app)
 judging.register(app)
 findings.register(app)
 serving.register(app)

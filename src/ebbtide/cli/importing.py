@@ -80,8 +80,8 @@ def import_command(
     as_json: Json = False,
 ) -> None:
     """Read files, keep their samples, derive the summaries, and say what became of every point."""
-    preset = _preset(preset_file, profile)
-    files = list(_files(paths))
+    preset = read_preset(preset_file, profile)
+    files = list(files_in(paths))
     if preset.notice:
         console.warn(preset.notice)
     with Store.open(db) as store, console.progress_bar() as progress:
@@ -155,7 +155,8 @@ def _commits(batches: Iterator[Batch]) -> Iterator[Batch]:
         yield Batch.concat(waiting)
 
 
-def _preset(preset_file: Path | None, profile: str) -> Preset:
+def read_preset(preset_file: Path | None, profile: str) -> Preset:
+    """A preset of the user's own, or one that ships. Raises UsageError, ConfigError, NotFoundError."""
     if preset_file is None:
         return load_preset(profile)
     try:
@@ -164,7 +165,8 @@ def _preset(preset_file: Path | None, profile: str) -> Preset:
         raise UsageError(f"cannot read the preset {preset_file}: {error}") from error
 
 
-def _files(paths: list[Path]) -> Iterator[Path]:
+def files_in(paths: list[Path]) -> Iterator[Path]:
+    """The files named, and those of directories in order of name. Raises UsageError for a path that is none."""
     for path in paths:
         if path.is_dir():
             yield from sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))

@@ -58,7 +58,7 @@ def append(
     rows = _rows(identity, numbers[fresh], batch, fresh, origin)
     _insert_samples(con, segments, rows, batch.end_ns[fresh])
     start, end = batch.start_ns[fresh], batch.end_ns[fresh]
-    _mark(con, dirty, set(np.unique(np.concatenate([start // HOUR_NS, end // HOUR_NS])).tolist()))
+    mark(con, dirty, set(np.unique(np.concatenate([start // HOUR_NS, end // HOUR_NS])).tolist()))
     _beat(con, batch.heartbeats)
     identity.advance(numbers[fresh], batch.end_ns[fresh])
     stored = numbers[fresh]
@@ -125,7 +125,8 @@ def _insert_samples(con: duckdb.DuckDBPyConnection, segments: Segments, rows: pa
             con.unregister("incoming")
 
 
-def _mark(con: duckdb.DuckDBPyConnection, dirty: set[int], hours: set[int]) -> None:
+def mark(con: duckdb.DuckDBPyConnection, dirty: set[int], hours: set[int]) -> None:
+    """Note that these hours are to be derived again, and their days closed again."""
     new = sorted(hours - dirty)
     if not new:
         return

@@ -61,10 +61,10 @@ def _check_segment(store: Store, segment: int) -> list[Problem]:
 def _check_sums(store: Store, segment: int) -> list[Problem]:
     """Hours that are not waiting to be derived hold as many points and as much as their samples."""
     lost = store.ask(
-        f"WITH told AS (SELECT hour, sum(points) AS points, sum(sent) AS sent FROM hours GROUP BY hour), "
-        f"held AS (SELECT end_ns // {HOUR_NS} AS hour, count(*) AS points, sum(value) AS sent "
+        f"WITH told AS (SELECT entity, hour, sum(points) AS points, sum(sent) AS sent FROM hours GROUP BY ALL), "
+        f"held AS (SELECT sender AS entity, end_ns // {HOUR_NS} AS hour, count(*) AS points, sum(value) AS sent "
         f"  FROM {table_of(segment)} WHERE sender >= 0 AND NOT isnan(value) GROUP BY ALL) "
-        "SELECT hour FROM held LEFT JOIN told USING (hour) WHERE hour NOT IN (SELECT hour FROM dirty_hours) "
+        "SELECT hour FROM held LEFT JOIN told USING (entity, hour) WHERE hour NOT IN (SELECT hour FROM dirty_hours) "
         "AND (told.points IS DISTINCT FROM held.points OR abs(told.sent - held.sent) > 1e-9 * held.sent) LIMIT 1"
     )
     return (

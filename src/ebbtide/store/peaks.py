@@ -2,7 +2,7 @@
 
 In: samples. Out: one row per entity, metric and hour in which anything was sent or received in the 24 hours before.
 Trailing sums are taken on a fixed grid, never at instants of evaluation, so live and replay learn the same. They are
-not mergeable: a late sample derives the next 24 hours again.
+not mergeable: a late sample derives the next 24 hours again. Where samples are gone a row stays as it is (`settled`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ebbtide.store.identity import Identity
 from ebbtide.store.minutes import MinuteReading
 from ebbtide.store.reading import Grouping
 from ebbtide.store.segments import CommittedSegments
+from ebbtide.store.settled import find_frozen
 
 #: The grid of trailing sums. A finer one finds peaks of one-hour sums at most 5/60 higher.
 STEP_NS = 5 * MINUTE_NS
@@ -53,7 +54,11 @@ def derive(
     for first, last in _runs(hours):
         con.execute("BEGIN")
         try:
-            con.execute("DELETE FROM peaks WHERE hour >= ? AND hour < ?", [first, last])
+            find_frozen(con, segments, first, last, HOURS)
+            con.execute(
+                "DELETE FROM peaks WHERE hour >= ? AND hour < ? AND (entity, hour) NOT IN (SELECT * FROM frozen)",
+                [first, last],
+            )
             for numbers in _chunks(_active(con, segments, metrics, first, last)):
                 each = Grouping(
                     numbers, np.arange(len(numbers)), tuple(identity.entities[at] for at in numbers.tolist())
@@ -120,7 +125,7 @@ def _insert(
     table |= {name: columns[name][row, hour] for name in COLUMNS}
     con.register("incoming", pa.table(table))
     try:
-        con.execute("INSERT INTO peaks SELECT * FROM incoming")
+        con.execute("INSERT INTO peaks SELECT * FROM incoming WHERE (entity, hour) NOT IN (SELECT * FROM frozen)")
     finally:
         con.unregister("incoming")
 

@@ -1,7 +1,8 @@
 """Samples to summaries: the hours that changed are derived again, whole, and closed days merged from their hours.
 
 Summaries are never added to. An hour is deleted and derived from all of its samples, so late data, retries and crashes
-leave the same bytes as data in order. A day is merged only when every hour of it has passed.
+leave the same bytes as data in order; only where the samples are gone a summary stays as it is (`settled`). A day is
+merged only when every hour of it has passed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ebbtide.baseline.moments import Moments, merge_rows
 from ebbtide.series import HOUR_NS, SECOND_NS, Int64
 from ebbtide.store.connection import query
 from ebbtide.store.segments import SEGMENT_NS, CommittedSegments
+from ebbtide.store.settled import find_settled
 
 #: Intervals a source can have; the median span of its samples is snapped to the nearest. All divide an hour.
 INTERVALS_S = (10, 12, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600)
@@ -65,6 +67,7 @@ def _runs(hours: list[int]) -> list[tuple[int, int]]:
 
 def _derive_run(con: duckdb.DuckDBPyConnection, segments: CommittedSegments, first: int, last: int) -> None:
     span = {"first": first, "last": last}
+    find_settled(con, segments, first, last)
     _derive_coverage(con, segments, first, last)
     con.execute(
         "CREATE OR REPLACE TEMP TABLE revisions AS SELECT entity, metric, hour, revision FROM hours "
@@ -72,7 +75,11 @@ def _derive_run(con: duckdb.DuckDBPyConnection, segments: CommittedSegments, fir
         span,
     )
     for table in ("hours", "edges"):
-        con.execute(f"DELETE FROM {table} WHERE hour >= $first AND hour < $last", span)
+        con.execute(
+            f"DELETE FROM {table} WHERE hour >= $first AND hour < $last "
+            "AND (entity, hour) NOT IN (SELECT entity, hour FROM settled)",
+            span,
+        )
     samples = segments.between(first * HOUR_NS, last * HOUR_NS)
     con.execute(query("hours").replace("{samples}", samples))
     con.execute(query("edges").replace("{samples}", samples))
@@ -85,12 +92,22 @@ def _derive_run(con: duckdb.DuckDBPyConnection, segments: CommittedSegments, fir
 def _derive_coverage(con: duckdb.DuckDBPyConnection, segments: CommittedSegments, first: int, last: int) -> None:
     sql = query("coverage").replace("{samples}", segments.between(first * HOUR_NS, (last + 1) * HOUR_NS))
     heard = con.execute(sql, {"from_hour": first, "to_hour": last}).fetchall()
-    con.execute("UPDATE coverage SET samples = 0, interval_s = 0 WHERE hour >= ? AND hour < ?", [first, last])
+    settled = "(SELECT cluster, hour FROM settled JOIN entities USING (entity))"
+    con.execute(
+        "UPDATE coverage SET samples = 0, interval_s = 0 WHERE hour >= ? AND hour < ? "
+        f"AND (cluster, hour) NOT IN {settled}",
+        [first, last],
+    )
+    # What is settled was heard in minutes that no sample tells of any more, at an interval that was known then.
+    kept = {(row[0], row[1]): row[2:] for row in con.execute(
+        f"SELECT cluster, hour, samples, interval_s FROM coverage WHERE (cluster, hour) IN {settled}"
+    ).fetchall()}  # fmt: skip
     for cluster, hour, bits, span_ns in heard:
-        row = [bits, 0 if span_ns < 0 else snap_interval_s(span_ns), cluster, hour]
+        before, interval_s = kept.get((cluster, hour), (0, 0))
+        row = [bits | before, interval_s or (0 if span_ns < 0 else snap_interval_s(span_ns)), cluster, hour]
         sets = "UPDATE coverage SET samples = ?, interval_s = ? WHERE cluster = ? AND hour = ? RETURNING 1"
         if not con.execute(sets, row).fetchall():
-            con.execute("INSERT INTO coverage VALUES (?, ?, 0, ?, ?)", [cluster, hour, bits, row[1]])
+            con.execute("INSERT INTO coverage VALUES (?, ?, 0, ?, ?)", [cluster, hour, *row[:2]])
 
 
 def close_days(con: duckdb.DuckDBPyConnection, days: Iterable[int]) -> None:

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from ebbtide.errors import ConfigError
 from ebbtide.series import HOUR_NS, Batch, Counts, Entity
-from ebbtide.store import append, exports, retention
+from ebbtide.store import append, backfill, exports, learning, retention
 from ebbtide.store.arrivals import Arrivals
 from ebbtide.store.backup import backup
 from ebbtide.store.connection import connect, query, transaction
@@ -153,6 +153,35 @@ class Store(View):
             late = self.progress.late().hours
             self._arrivals = Arrivals.load(self._con, self.identity, self._dirty, judged, late)
         return self._arrivals
+
+    def begin_backfill(self, source: str, *, again: tuple[int, int] = (0, 0)) -> tuple[int, set[int]]:
+        """The origin of a source's backfill, old or new, and the hours it has brought, but those of `again`."""
+        with self.transaction():
+            origin = backfill.origin_of(self._con, source)
+            backfill.forget_done(self._con, origin, *again)
+            return origin, backfill.done_hours(self._con, origin)
+
+    def replace_hour(
+        self, batch: Batch, hour: int, origin: int, *, is_continued: bool = False, is_live_replaced: bool = False
+    ) -> backfill.Replaced:
+        """Bring all that a backfill knows of an hour in place of what it brought before; see `store.backfill`."""
+        with self.transaction():
+            done = backfill.replace_hour(
+                self._con, self.identity, self._segments, self._dirty, self.arrivals, batch,
+                hour=hour, origin=origin, is_continued=is_continued, is_live_replaced=is_live_replaced,
+            )  # fmt: skip
+            self.identity.saved()
+        return done
+
+    def note_hour(self, origin: int, hour: int, counts: Counts, replaced: backfill.Replaced) -> None:
+        """Note that a backfill has brought all of an hour."""
+        with self.transaction():
+            backfill.note_done(self._con, origin, hour, counts, replaced)
+
+    def learning(self, now_ns: int) -> list[learning.Learned]:
+        """How far each entity is learned."""
+        with self.lock:
+            return learning.learned(self._con, self.identity, now_ns, self.floors)
 
     def counters(self) -> dict[int, tuple[int, int, float]]:
         """The last reading of each cumulative series by its key: (start_ns, end_ns, reading), for the decoder."""
