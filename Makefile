@@ -40,7 +40,7 @@ quality: $(VENV)/developing  ## the outbound detector on months of real traffic 
 	$(BIN)/python -m ebbtide.lab.quality
 
 faults: $(VENV)/developing  ## the longer runs of what must never lose data
-	EBBTIDE_KILLS=50 $(BIN)/pytest -q tests/store/test_durability.py tests/receive/test_receive_ledger.py
+	EBBTIDE_KILLS=50 EBBTIDE_RETENTION_DAYS=40 $(BIN)/pytest -q tests/store/test_retention.py tests/store/test_durability.py tests/receive/test_receive_ledger.py
 
 docs: $(VENV)/developing  ## regenerate the reference pages that tests compare with the code, and the pictures
 	$(BIN)/python docs/generate.py

@@ -15,7 +15,7 @@ def db(ebbtide, db):
 def test_findings_are_kept_and_listed(ebbtide, db):
     listed = json.loads(ebbtide("findings", "--db", db, "--json").out)
 
-    assert len(listed) == 2
+    assert len(listed) == 3
     assert all(one["entity"]["workload"] == "checkout" for one in listed)
     assert "ebbtide explain" in ebbtide("findings", "--db", db).out
 
@@ -39,7 +39,7 @@ def test_a_filter_hides_and_counts_and_its_findings_stay(ebbtide, db):
     hidden = json.loads(ebbtide("findings", "--db", db, "--json").out)
     kept = json.loads(ebbtide("findings", "--db", db, "--all", "--json").out)
 
-    assert "hides 2 of 2" in added.out
+    assert "hides 3 of 3" in added.out
     assert "more than half" in added.err
     assert hidden == []
     assert [one["hidden_by"] for one in kept] == [["nightly"], ["nightly"]]
@@ -50,7 +50,7 @@ def test_a_removed_filter_shows_what_it_hid(ebbtide, db):
     ebbtide("filters", "add", "x", "--match", '{process="nginx"}', "--reason", "known", "--db", db)
     ebbtide("filters", "remove", "x", "--db", db)
 
-    assert len(json.loads(ebbtide("findings", "--db", db, "--json").out)) == 2
+    assert len(json.loads(ebbtide("findings", "--db", db, "--json").out)) == 3
     assert ebbtide("filters", "remove", "x", "--db", db).code == 3
 
 
@@ -69,7 +69,7 @@ def test_every_table_can_be_exported(ebbtide, db, tmp_path, what, ending):
     ran = ebbtide("export", what, "--to", to, "--db", db)
 
     assert ran.code == 0
-    rows = {"findings": 2, "entities": 1, "hours": 49, "days": 2, "edges": 50, "samples": 5780}[what]
+    rows = {"findings": 3, "entities": 1, "hours": 49, "days": 2, "edges": 50, "samples": 5780}[what]
     if ending == "parquet":
         assert pyarrow.parquet.read_table(to).num_rows == rows
     elif ending == "csv":

@@ -78,7 +78,7 @@ def test_a_recorded_store_is_evaluated_and_stays_as_it_is(ebbtide, cluster, tmp_
     assert ran.code == 0, ran.err
     assert cluster.read_bytes() == before
     assert "As shipped" in ran.out
-    assert "burst 1 GB in 30 min" in ran.out
+    assert "X1 burst" in ran.out
     assert "<svg" in page.read_text("utf-8")
 
 
