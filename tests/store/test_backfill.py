@@ -223,3 +223,16 @@ def test_a_first_reading_and_a_heartbeat_go_in():
         assert store.replace_hour(batch, HOUR, origin).stored == 2
         assert store.counters() != {}
         assert batch.end_ns[0] == (HOUR * 3600 + 30) * SECOND_NS
+
+
+def test_hours_that_are_due_later_wait_for_their_time(monkeypatch):
+    """Stopped between hours and peaks, then asked for an earlier time: nothing is forgotten."""
+    with Store.open() as once, Store.open() as stopped:
+        bring(once, range(HOUR, HOUR + 60), WEB)
+        with monkeypatch.context() as broken:
+            broken.setattr("ebbtide.store.peaks.derive", None)
+            with pytest.raises(TypeError):
+                bring(stopped, range(HOUR, HOUR + 60), WEB)
+        stopped.roll_up(until_ns=(HOUR + 24) * HOUR_NS)
+        stopped.roll_up()
+        assert rows(stopped) == rows(once)

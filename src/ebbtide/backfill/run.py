@@ -1,4 +1,4 @@
-"""The run of a backfill: hour after hour, each kept before the next is asked for, summaries brought up to date by day.
+"""The run of a backfill: hour after hour, each kept before the next is asked for, then the summaries.
 
 What is done is noted with the hour, in the transaction that keeps it, so a run that was stopped at any point goes on
 where it was, and the result is the same to the last byte as that of a run that was not.
@@ -27,7 +27,6 @@ from ebbtide.store.store import Store
 SETTLE_NS: Final = 5 * MINUTE_NS
 #: Samples of a file that are kept at once.
 COMMIT_SAMPLES: Final = 50_000
-_DAY_HOURS: Final = 24
 
 
 class HourSource(Protocol):
@@ -101,16 +100,18 @@ def backfill_hours(
     is_again: bool = False,
     is_live_replaced: bool = False,
     progress: Callable[[int], None] = lambda _: None,
+    summaries: Callable[[int], None] = lambda _: None,
 ) -> Backfilled:
-    """Bring these hours of a source called `name`; `progress` is told how many hours are done.
+    """Bring these hours of a source called `name`; `progress` and `summaries` are told how many hours are done.
 
-    `is_again`: also those that are done already. Summaries are derived by day, and whatever happens at the end.
+    `is_again`: also those that are done already. Summaries are derived at the end, also where the source fails: on each
+    of them rests the day after it, so what is derived at once is derived once.
     """
     origin, done = store.begin_backfill(name, again=(hours[0], hours[-1] + 1) if is_again else (0, 0))
     found = Backfilled()
     began = time.perf_counter()
     try:
-        for at, hour in enumerate(hours):
+        for hour in hours:
             if hour in done:
                 found.skipped += 1
             else:
@@ -122,10 +123,8 @@ def backfill_hours(
                 found.add(batch.counts, batch, replaced)
                 found.hours += 1
             progress(1)
-            if at % _DAY_HOURS == _DAY_HOURS - 1:
-                store.roll_up(until_ns=(hour + 1) * HOUR_NS)
     finally:
-        store.roll_up()
+        store.roll_up(progress=summaries)
         found.seconds = time.perf_counter() - began
         store.finish(origin, found.counts, found.dropped)
     return found

@@ -85,6 +85,7 @@ def prometheus_command(
     name = " ".join(["prometheus", peer.url, preset.name, cluster, *matchers])
     with Store.open(db) as store, console.progress_bar() as progress:
         task = progress.add_task("hours", total=len(hours), rate="")
+        derived = progress.add_task("summaries", total=len(hours), rate="")
         done = backfill_hours(
             store,
             Session(preset, default_cluster=cluster),
@@ -94,6 +95,7 @@ def prometheus_command(
             is_again=again,
             is_live_replaced=replace_live,
             progress=lambda some: progress.advance(task, some),
+            summaries=lambda some: progress.advance(derived, some),
         )
         _tell(store, done, as_json, now_ns)
 
@@ -206,4 +208,4 @@ def learning_command(
     else:
         console.print_table(columns, sorted(rows, key=lambda row: row[2])[:limit])
         if len(rows) > limit:
-            console.say(f"{len(rows) - limit:,} more, with more days; --limit, --json or --csv show them.")
+            console.say(f"{len(rows) - limit:,} more, with as many days or more; --limit, --json or --csv show them.")

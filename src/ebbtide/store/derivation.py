@@ -58,6 +58,7 @@ class Derivation:
         if before is None:
             newest = self._con.execute("SELECT max(hour) FROM hours").fetchall()[0][0]
             before = max(due | {newest or 0}) + 1
+        due = {hour for hour in due if hour < before}  # later ones wait for their time
         learned = LearnedDays(self._con, self._identity, self._floors)
         if due:
             minutes = MinuteReading(self._con, self._identity, self._segments)
@@ -65,7 +66,7 @@ class Derivation:
             peaks.derive(self._con, self._identity, self._segments, minutes, self._floors, hours)
             with transaction(self._con):
                 learned.forget_from(min(due) // 24)
-                self._con.execute("DELETE FROM due_hours")
+                self._con.execute("DELETE FROM due_hours WHERE hour < ?", [before])
             self._cache.forget(min(due))
         for day in learned.to_close(before):
             with transaction(self._con):
