@@ -69,11 +69,15 @@ def test_a_store_that_is_there_is_not_filled_again(ebbtide, cluster):
     assert ebbtide("simulate", str(cluster), *SMALL).code == 2
 
 
+#: All detections at their own pace would take a minute.
+TWO = ("-d", "outbound_network_activity_from_process_corrected", "-d", "outbound", "--every", "1h")
+
+
 def test_a_recorded_store_is_evaluated_and_stays_as_it_is(ebbtide, cluster, tmp_path):
     before = cluster.read_bytes()
     page = tmp_path / "page.html"
 
-    ran = ebbtide("evaluate", "--db", str(cluster), "--scenarios", "X1,X8", "--rounds", "1", "--out", str(page))
+    ran = ebbtide("evaluate", "--db", str(cluster), "--scenarios", "X1,X8", "--rounds", "1", "--out", str(page), *TWO)
 
     assert ran.code == 0, ran.err
     assert cluster.read_bytes() == before
@@ -83,7 +87,8 @@ def test_a_recorded_store_is_evaluated_and_stays_as_it_is(ebbtide, cluster, tmp_
 
 
 def test_an_evaluation_is_json_with_its_attacks(ebbtide, cluster):
-    words = ("evaluate", "--db", str(cluster), "--scenarios", "X10", "--rounds", "1", "--share", "0.5", "--json")
+    words = ("evaluate", "--db", str(cluster), "--scenarios", "X10", "--rounds", "1", "--share", "0.5", "--json",
+             *TWO)  # fmt: skip
 
     first, again = ebbtide(*words), ebbtide(*words)
 
