@@ -171,6 +171,7 @@ def wire(cgroup_root: Path) -> Iterator[Wire]:
     lines += [f"-n {pair.left} link add eth0 type veth peer name eth0 netns {pair.right}"]
     for side, ip, ip6 in ((pair.left, pair.left_ip, pair.left_ip6), (pair.right, pair.right_ip, pair.right_ip6)):
         lines += [f"-n {side} addr add {ip}/24 dev eth0", f"-n {side} addr add {ip6}/64 dev eth0 nodad"]
+        lines += [f"netns exec {side} sysctl -q -w net.ipv4.tcp_sack=0"]  # its blocks lengthen acknowledgements of loss
         lines += [f"-n {side} link set lo up", f"-n {side} link set eth0 gso_max_segs 1", f"-n {side} link set eth0 up"]
     try:
         for line in lines:

@@ -1,6 +1,8 @@
 """The parts of the pages by themselves: addresses, what is usual, policies, commands, charts, words."""
 
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,7 +132,8 @@ def test_a_policy_allows_what_is_usual_and_is_what_kubernetes_takes(tmp_path):
     assert policy["metadata"] == {"name": "check-out-kind-pod-usual-egress", "namespace": "shop"}
     assert "#   api.example.com\ufffd# evil: true\n" in text
     (tmp_path / "policy.yaml").write_text(text)
-    ran = subprocess.run(["kubernetes-validate", str(tmp_path / "policy.yaml")], capture_output=True, text=True)
+    validate = Path(sys.executable).with_name("kubernetes-validate")
+    ran = subprocess.run([validate, str(tmp_path / "policy.yaml")], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
