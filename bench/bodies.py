@@ -1,4 +1,4 @@
-"""OTLP request bodies of a million series, encoded before anything is timed.
+"""OTLP and remote write request bodies of a million series, encoded before anything is timed.
 
 Every data point is encoded with the published messages and carries the attributes of opentelemetry-network's az_az
 level; the messages around the points are framed here, so that one encoding serves every size of request. Later rounds
@@ -86,6 +86,39 @@ def read_bodies(path: Path, tick: int) -> Iterator[bytes]:
             body = file.read(struct.unpack("<I", head)[0])
             # Fields 2 and 3 of a data point, both of type fixed64.
             yield body.replace(b"\x11" + times[0] + b"\x19" + times[1], b"\x11" + times[2] + b"\x19" + times[3])
+
+
+def encode_series(series: int) -> list[bytes]:
+    """One remote write series for each, labelled as Coroot's node agent does, with one sample at `START_NS`."""
+    made = []
+    for at in range(series):
+        named = {
+            "__name__": "container_net_tcp_bytes_sent_total",
+            "actual_destination": f"10.{at // DESTINATIONS % 200}.{at % DESTINATIONS}.7:443",
+            "container_id": f"/k8s/team-{at % 31}/checkout-api{at // DESTINATIONS}-7d9c5b6f4-x2x9q/server",
+            "destination": f"10.96.{at % DESTINATIONS}.1:443",
+            "instance": "10.0.3.7:80",
+            "job": "coroot-node-agent",
+        }
+        pairs = (_field(1, _field(1, key.encode()) + _field(2, text.encode())) for key, text in named.items())
+        made.append(_field(1, b"".join(pairs) + sample(0.0, START_NS)))
+    return made
+
+
+def sample(value: float, at_ns: int) -> bytes:
+    """One remote write sample, as a field of its series; as long for every time until 2109."""
+    milliseconds, stamp = at_ns // 1_000_000, bytearray()
+    while milliseconds > 127:
+        stamp.append(milliseconds & 127 | 128)
+        milliseconds >>= 7
+    stamp.append(milliseconds)
+    return _field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + bytes(stamp))
+
+
+def writes(series: list[bytes], size: int) -> Iterator[bytes]:
+    """Remote write requests of `size` series each, before compression."""
+    for first in range(0, len(series), size):
+        yield b"".join(series[first : first + size])
 
 
 def _metric(name: str, points: list[bytes]) -> bytes:

@@ -1,11 +1,12 @@
 """Every claim of speed, measured in one run on one machine.
 
-    python bench/run.py [raw] [victoria] [scale] [import] [--quick] [--json out/bench.json] [--work DIR]
+    python bench/run.py [raw] [victoria] [scale] [import] [receive] [--quick] [--json out/bench.json] [--work DIR]
 
 raw       a tick from summaries beside the same rule as one DuckDB query over 30 days of raw samples; bytes on disk
 victoria  a tick beside the same rule in VictoriaMetrics, over the same points
 scale     time and memory of a tick by number of entities
 import    points per second from OTLP bodies to durable commits, and of the roll-up after it
+receive   points per second that the listeners acknowledge, beside VictoriaMetrics over the same remote write requests
 
 Ratios are of the best of several alternating runs after a warm-up. docs/benchmarks.md says what each number means.
 """
@@ -24,6 +25,7 @@ import measure_import
 import measure_raw
 import measure_scale
 import measure_victoria
+import receive
 from report import Row, machine, save, show
 
 BENCHMARKS: dict[str, Callable[[Path, bool], list[Row]]] = {
@@ -31,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[Path, bool], list[Row]]] = {
     "victoria": measure_victoria.run,
     "scale": measure_scale.run,
     "import": measure_import.run,
+    "receive": receive.run,
 }
 
 

@@ -39,7 +39,8 @@ class Victoria:
         self._directory, self._query_s = directory, query_s
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self._at = f"127.0.0.1:{free.getsockname()[1]}"
+            self.port = int(free.getsockname()[1])
+        self._at = f"127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._log = (self._directory / "victoria.log").open("wb")
@@ -70,6 +71,11 @@ class Victoria:
         self._process.terminate()
         self._process.wait(60)
         self._log.close()
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
 
     @property
     def peak_mb(self) -> int:

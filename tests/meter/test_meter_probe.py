@@ -38,7 +38,8 @@ def test_tcp_payload_and_segments_are_exact(open_probe, wire, run, host):
     assert sent.tx_packets + sent.tx_again == said["info"]["out"]
     assert sent.rx_packets == said["info"]["in"]
     assert (taken.tx_packets + taken.tx_again, taken.rx_packets) == (sent.rx_packets, sent.tx_packets + sent.tx_again)
-    assert taken.tx_packets + taken.tx_again >= served["infos"][0]["out"] + 1  # the kernel gives an accepted socket no SYN+ACK
+    # The kernel gives an accepted socket no SYN+ACK.
+    assert taken.tx_packets + taken.tx_again >= served["infos"][0]["out"] + 1
     key = next(flow.key for flow in flows if flow.key.tgid == client.pid)
     assert (key.remote, key.opener, key.protocol) == (address_bytes(address), Opener.LOCAL, Protocol.TCP)
     assert {flow.key.opener for flow in flows if flow.key.tgid == server.pid} == {Opener.REMOTE}

@@ -46,3 +46,15 @@ def test_pages_that_others_can_reach_need_tokens():
 )
 def test_which_addresses_only_this_machine_reaches(address, is_loopback):
     assert WebSettings(address=address).is_loopback is is_loopback
+
+
+@pytest.mark.parametrize(
+    ("given", "link"),
+    [
+        ({}, "http://127.0.0.1:8765/findings/{uid}"),
+        ({"public_url": "https://ebbtide.example.com/"}, "https://ebbtide.example.com/findings/{uid}"),
+        ({"address": "127.0.0.1:0"}, ""),
+    ],
+)
+def test_the_page_of_a_finding_is_where_people_reach_the_service(given, link):
+    assert WebSettings.model_validate(given).finding_link == link

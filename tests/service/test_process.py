@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from build import Point, batch_of
-from ebbtide.config import Config, load_config
+from ebbtide.config import Config, Slots, load_config
 from ebbtide.errors import ConfigError, ServiceError
 from ebbtide.registry import DETECTORS
 from ebbtide.series import HOUR_NS, SECOND_NS
+from ebbtide.service.front import WebSettings
 from ebbtide.service.process import Service
 from ebbtide.service.vitals import Figures
 from ebbtide.store.store import Store
@@ -63,10 +64,10 @@ class Refusing(FakeReceiver):
         raise ServiceError("the port is taken")
 
 
-def config_of(tmp_path: Path, more: str = "") -> Config:
+def config_of(tmp_path: Path, more: str = "", slots: Slots | None = None) -> Config:
     text = f"store: {{path: {tmp_path / 's.duckdb'}}}\ntick: 1s\n"
     text += f"sinks: {{log: {{type: lines, path: {tmp_path / 'out'}}}}}\n"
-    return load_config(text + more, "e.yaml", {}, str, {})
+    return load_config(text + more, "e.yaml", {}, str, slots or {})
 
 
 def service_of(config: Config, servers: list[FakeReceiver], kind=FakeReceiver) -> tuple[Service, io.StringIO]:
@@ -82,7 +83,7 @@ def service_of(config: Config, servers: list[FakeReceiver], kind=FakeReceiver) -
 
 def test_what_a_receiver_stores_is_judged_delivered_and_counted(tmp_path):
     servers: list[FakeReceiver] = []
-    service, out = service_of(config_of(tmp_path), servers)
+    service, out = service_of(config_of(tmp_path, slots={"web": WebSettings}), servers)
     service.start()
     servers[0].take(quiet(until_s=NOW_S) + burst(end_s=NOW_S - 3600))
     until(lambda: (tmp_path / "out").exists() and b"opened" in (tmp_path / "out").read_bytes())
@@ -97,7 +98,10 @@ def test_what_a_receiver_stores_is_judged_delivered_and_counted(tmp_path):
     assert (told[0], told[-1]) == ("started", "stopped")
     assert "stopping" in told
     with Store.open(tmp_path / "s.duckdb") as store:
-        assert store.findings.all()
+        uids = {one.finding.uid for one in store.findings.all()}
+    links = {json.loads(line)["link"] for line in (tmp_path / "out").read_bytes().splitlines()}
+    assert links == {f"http://127.0.0.1:8765/findings/{uid}" for uid in uids} != set()
+    with Store.open(tmp_path / "s.duckdb") as store:
         assert store.progress.reached()
 
 

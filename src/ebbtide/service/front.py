@@ -58,6 +58,13 @@ class WebSettings(BaseModel):
         return int(self.address.rpartition(":")[2])
 
     @property
+    def finding_link(self) -> str:
+        """The page of a finding, with `{uid}` where its uid goes; "" while only the system knows the port."""
+        if not self.public_url and not self.port:
+            return ""
+        return f"{(self.public_url or f'http://{self.address}').rstrip('/')}/findings/{{uid}}"
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine reaches it."""
         try:

@@ -24,6 +24,7 @@ from ebbtide.live import Clockwork, Outlet
 from ebbtide.series import SECOND_NS
 from ebbtide.service.backups import Backups
 from ebbtide.service.courier import Courier
+from ebbtide.service.front import WebSettings
 from ebbtide.service.rounds import Rounds
 from ebbtide.service.sources import Sightings
 from ebbtide.service.vitals import Figures, Vitals
@@ -201,7 +202,7 @@ class Service:
     def _clockwork(self, config: Config, catalogue: Catalogue) -> Callable[[Store], Clockwork]:
         """What makes the clockwork of a store as the settings say. Raises ConfigError before anything is touched."""
         detections = detections_of(config.settings.detections, catalogue, self.detectors)
-        outlet = Outlet(config.sinks, Bounds(), config.settings.link)
+        outlet = Outlet(config.sinks, Bounds(), _link(config))
 
         def make(store: Store) -> Clockwork:
             return Clockwork(
@@ -297,3 +298,8 @@ def _backups(settings: BackupSettings) -> Backups | None:
     if settings.directory is None:
         return None
     return Backups(settings.directory, settings.every, settings.keep)
+
+
+def _link(config: Config) -> str:
+    web = config.slots.get("web")
+    return config.settings.link or (web.finding_link if isinstance(web, WebSettings) else "")
