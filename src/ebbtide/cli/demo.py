@@ -38,9 +38,17 @@ _DEMO = (
 def demo_command(
     out: Annotated[Path, typer.Option(help="A directory for report.html and demo.duckdb.")] = Path("out"),
     is_served: Annotated[bool, typer.Option("--serve", help="Then show it all in the browser, until Ctrl-C.")] = False,
+    is_live: Annotated[
+        bool, typer.Option("--live", help="Instead: meter this machine, and find a burst sent between two namespaces.")
+    ] = False,
     port: Port = DEFAULT_PORT,
 ) -> None:
-    """Import, judge, compare, report; serve the pages on it if asked to."""
+    """Import, judge, compare, report; serve the pages on it if asked to. Or all that live, on this machine."""
+    if is_live:
+        from ebbtide.cli.demo_live import show_live  # needs the packages of the service
+
+        show_live(out, port)
+        return
     began = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     db, page = out / "demo.duckdb", out / "report.html"
