@@ -125,8 +125,22 @@ def test_a_failed_transaction_fails_all_of_its_bodies_and_nothing_is_stored(gate
         with pytest.raises(ServiceError, match="disk full"):
             future.result(10)
     assert kept.sum == 1
+    assert kept.intake.counts().commits_failing == 1
     assert sent(kept, source, delta(2, tick=1)).accepted == 1
     assert kept.intake.counts().commit_failures == 1
+    assert kept.intake.counts().commits_failing == 0
+
+
+def test_an_intake_stops_on_a_disk_that_takes_nothing_more(kept, source, monkeypatch):
+    assert sent(kept, source, delta(1)).accepted == 1
+
+    def refuse(*_):
+        raise ServiceError("No space left on device")
+
+    monkeypatch.setattr(kept.store, "finish", refuse)
+    kept.intake.stop()
+    assert kept.intake.counts().commit_failures == 1
+    assert not kept.intake.is_alive
 
 
 def test_counters_stand_as_before_after_a_failed_transaction(gate, kept, source):

@@ -102,14 +102,20 @@ class Intake:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take no more, commit what waits, and note in the store what became of all points."""
+        """Take no more, commit what waits, and note in the store what became of all points.
+
+        On a disk that takes nothing more the note is missing; it is counted as a failed commit.
+        """
         with self._changed:
             self._is_open = False
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-            self._store.finish(self._origin, self.tally.points(), self.tally.dropped)
+            try:
+                self._store.finish(self._origin, self.tally.points(), self.tally.dropped)
+            except ServiceError:
+                self.tally.fail()
 
     @property
     def is_alive(self) -> bool:

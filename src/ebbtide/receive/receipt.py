@@ -68,8 +68,8 @@ class IntakeCounts:
     """Everything an intake counts, as of one moment.
 
     `stored`: samples new on disk; `dropped`: decoded but not stored, by reason (duplicate, too_late). `commits` took
-    `commit_seconds` altogether. `bugs`: errors that nobody foresaw, each answered as such. `readings_evicted`: counters
-    forgotten because there were too many.
+    `commit_seconds` altogether; `commits_failing` have failed since the last that did not. `bugs`: errors that nobody
+    foresaw, each answered as such. `readings_evicted`: counters forgotten because there were too many.
     """
 
     traffic: dict[str, Traffic]
@@ -77,6 +77,7 @@ class IntakeCounts:
     dropped: Counter[str]
     commits: int
     commit_failures: int
+    commits_failing: int
     commit_seconds: float
     bugs: int
     waiting_bodies: int

@@ -23,6 +23,7 @@ class Tally:
         self._dropped: Counter[str] = Counter()
         self._commits = 0
         self._failures = 0
+        self._failing = 0
         self._seconds = 0.0
         self._bugs = 0
 
@@ -50,12 +51,14 @@ class Tally:
             self._stored += stored
             self._dropped.update(dropped)
             self._commits += 1
+            self._failing = 0
             self._seconds += seconds
 
     def fail(self) -> None:
         """A transaction failed."""
         with self._lock:
             self._failures += 1
+            self._failing += 1
 
     def bug(self) -> None:
         """Something raised what it should not."""
@@ -87,6 +90,7 @@ class Tally:
                 dropped=Counter(self._dropped),
                 commits=self._commits,
                 commit_failures=self._failures,
+                commits_failing=self._failing,
                 commit_seconds=self._seconds,
                 bugs=self._bugs,
                 waiting_bodies=waiting_bodies,

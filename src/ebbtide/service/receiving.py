@@ -63,6 +63,7 @@ class Receiving:
             "queue_bodies": float(counts.waiting_bodies),
             "commits": float(counts.commits),
             "commit_failures": float(counts.commit_failures),
+            "commits_failing": float(counts.commits_failing),
             "commit_seconds": counts.commit_seconds,
             "counters_forgotten": float(counts.readings_evicted),
             **{name: float(count) for name, count in sorted(refused.items())},

@@ -84,8 +84,12 @@ class Vitals:
         )
 
     def is_ready(self, now_ns: int) -> bool:
-        """Whether rounds go well: cheap, for a probe."""
-        return now_ns - self.rounds.succeeded_ns <= OVERDUE_TICKS * self.tick_ns
+        """Whether rounds go well: cheap, for a probe.
+
+        After a step of the clock, forwards or back, it is so again from the next round on. Commits that fail do not
+        make it unready: where nothing is sent to what is unready, none could succeed again.
+        """
+        return abs(now_ns - self.rounds.succeeded_ns) <= OVERDUE_TICKS * self.tick_ns
 
     def _sources(
         self, view: View, newest: Mapping[str, int], first: Mapping[str, int], now_ns: int
@@ -208,6 +212,11 @@ def _of_sinks(sinks: tuple[SinkHealth, ...]) -> Iterator[Problem]:
 
 
 def _of_figures(received: Mapping[str, int], capacity: Mapping[str, float]) -> Iterator[Problem]:
+    if failing := capacity.get("commits_failing", 0):
+        yield Problem(
+            Severity.CRITICAL, f"Nothing that arrives can be stored: {failing:.0f} commits in a row have failed",
+            "is the disk full or read-only? senders are told to come again",
+        )  # fmt: skip
     if late := received.get("dropped_too_late", 0):
         yield Problem(
             Severity.WARNING, f"{late} samples came more than a day late and were dropped",
