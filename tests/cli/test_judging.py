@@ -87,3 +87,22 @@ def test_an_empty_store_says_what_to_do(ebbtide):
 
     assert ran.code == 3
     assert "ebbtide import" in ran.err
+
+
+def test_a_backtest_plants_attacks_in_a_copy_and_leaves_the_store_alone(ebbtide, db):
+    before = Path(db).read_bytes()
+    words = ("backtest", "--db", db, "-d", "outbound_network_activity_from_process_corrected", "--inject", "X1")
+
+    told = json.loads(ebbtide(*words, "--json").out)
+    ran = ebbtide(*words)
+
+    assert Path(db).read_bytes() == before
+    assert told["backtests"][0]["findings"] == 1
+    [attack] = told["injected"]["attacks"]
+    assert attack["outcome"] in ("caught", "told anyway", "missed")
+    assert "1 attacks planted" in ran.out
+    assert attack["attack"]["name"] in ran.out
+
+
+def test_a_scenario_that_is_not_there_is_usage(ebbtide, db):
+    assert ebbtide("backtest", "--db", db, "--to", "1764100000", "--inject", "X99").code == 2

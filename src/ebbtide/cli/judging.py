@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +14,7 @@ from ebbtide import novelty, novelty_findings, outbound, outbound_findings
 from ebbtide.backtest import Backtest, instants, replay
 from ebbtide.cli import console
 from ebbtide.cli.findings import finding_rows, print_findings
+from ebbtide.cli.injecting import own_copy, print_trial, trial_object, try_attacks
 from ebbtide.cli.options import (
     DEFAULT_DB,
     Csv,
@@ -29,6 +32,7 @@ from ebbtide.detect.novelty_detector import Novelty, NoveltySettings
 from ebbtide.detect.outbound_detector import Outbound, OutboundSettings
 from ebbtide.engine import Evaluation, Judged, evaluate, judge
 from ebbtide.errors import NoDataError, NotFoundError, UsageError
+from ebbtide.finding.finding import Finding
 from ebbtide.finding.form import to_object
 from ebbtide.finding.headline import unit_of
 from ebbtide.finding.novelty_words import explain_novelty
@@ -110,13 +114,44 @@ def backtest_command(
     db: Db = DEFAULT_DB,
     ids: Ids = None,
     directory: Directory = None,
+    inject: Annotated[
+        str, typer.Option("--inject", help="Plant attacks in a copy: core, all, or ids such as X1,X7.")
+    ] = "",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the planted attacks.")] = 1,
     fail: Fail = False,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """Run detections over a range: findings a day, the noisiest entities, what could not be judged and why."""
+    """Run detections over a range: findings a day, the noisiest entities, what could not be judged and why.
+
+    With attacks to plant, the store is copied and never opened.
+    """
     detections = chosen(load_catalogue(directory), ids)
-    with Store.open(db, is_new_allowed=False) as store:
+    with own_copy(db) if inject else nullcontext(db) as path:
+        results, found, first, last = _replay_all(path, detections, from_, to, every)
+        every_ns = parse_span(every) if every else None
+        trial = try_attacks(path, detections, inject, seed, first, last, every_ns) if inject else None
+    if as_json:
+        range_ = {"from": rfc3339(first), "to": rfc3339(last)}
+        summaries = [one.summary() for one in results]
+        planted = {"injected": trial_object(trial)} if trial is not None else {}
+        console.print_json(range_ | {"backtests": summaries, "findings": [to_object(one) for one in found]} | planted)
+    elif as_csv:
+        console.print_csv(*finding_rows(found))
+    else:
+        _print_backtests(results)
+        print_findings(found)
+        if trial is not None:
+            print_trial(trial, detections)
+    if fail and any(not finding.is_hidden for finding in found):
+        raise typer.Exit(1)
+
+
+def _replay_all(
+    path: Path, detections: list[Detection], from_: str | None, to: str | None, every: str | None
+) -> tuple[list[Backtest], list[Finding], int, int]:
+    """Every detection over the range: the backtests, their findings as filtered, and the range."""
+    with Store.open(path, is_new_allowed=False) as store:
         store.roll_up()
         span = _span(store)
         first = parse_time(from_) if from_ else span[0] + 24 * 3600 * SECOND_NS
@@ -127,18 +162,7 @@ def backtest_command(
             run_backtest(store, one, first, last, parse_span(every) if every else one.every_ns) for one in detections
         ]
         found = [episode.finding for one in results for episode in one.episodes.values()]
-        found = filtered(store, found, time.time_ns())
-    if as_json:
-        range_ = {"from": rfc3339(first), "to": rfc3339(last)}
-        summaries = [one.summary() for one in results]
-        console.print_json(range_ | {"backtests": summaries, "findings": [to_object(one) for one in found]})
-    elif as_csv:
-        console.print_csv(*finding_rows(found))
-    else:
-        _print_backtests(results)
-        print_findings(found)
-    if fail and any(not finding.is_hidden for finding in found):
-        raise typer.Exit(1)
+        return results, filtered(store, found, time.time_ns()), first, last
 
 
 def run_backtest(store: Store, detection: Detection, first_ns: int, last_ns: int, every_ns: int) -> Backtest:
