@@ -8,7 +8,7 @@ packets, sockets). Without these shapes each room would invent its own keys, and
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
@@ -214,3 +214,17 @@ class Window:
     def end_ns(self) -> int:
         """The first instant after the last bucket."""
         return self.start_ns + int(self.total.shape[2]) * self.bucket_ns
+
+
+def joined_batches(batches: Iterable[Batch], most: int) -> Iterator[Batch]:
+    """Batches joined until they have `most` samples, so that a commit is worth it."""
+    waiting: list[Batch] = []
+    size = 0
+    for batch in batches:
+        waiting.append(batch)
+        size += len(batch)
+        if size >= most:
+            yield Batch.concat(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield Batch.concat(waiting)

@@ -12,9 +12,9 @@ from requests_of_decode import session
 
 from build import Point, batch_of
 from ebbtide.backfill.readings import Readings, hour_batch
-from ebbtide.backfill.run import backfill_files, backfill_hours, hours_between, joined_batches, rows_of
+from ebbtide.backfill.run import backfill_files, backfill_hours, hours_between, rows_of
 from ebbtide.errors import UsageError
-from ebbtide.series import HOUR_NS, MINUTE_NS, SECOND_NS
+from ebbtide.series import HOUR_NS, MINUTE_NS, SECOND_NS, joined_batches
 from ebbtide.store.store import Store
 
 HOUR = 19_000 * 24

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -19,7 +19,7 @@ from ebbtide.backfill.readings import Readings, hour_batch
 from ebbtide.decode.files import BadLine
 from ebbtide.decode.session import Session
 from ebbtide.errors import DecodeError, UsageError
-from ebbtide.series import HOUR_NS, MINUTE_NS, Batch, Counts
+from ebbtide.series import HOUR_NS, MINUTE_NS, Batch, Counts, joined_batches
 from ebbtide.store.backfill import Replaced
 from ebbtide.store.store import Store
 
@@ -156,7 +156,7 @@ def backfill_files(
             try:
                 with opened(path) as file:
                     reader = session.reader(file, format_name)
-                    for batch in joined_batches(iter(reader), COMMIT_SAMPLES):
+                    for batch in joined_batches(reader, COMMIT_SAMPLES):
                         _bring(store, batch, origin, begun, found, is_live_replaced)
                 for line in reader.bad_lines:
                     bad_line(path, line)
@@ -201,17 +201,3 @@ def rows_of(batch: Batch, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> B
         batch.reading[rows],
         batch.heartbeats,
     )
-
-
-def joined_batches(batches: Iterator[Batch], most: int) -> Iterator[Batch]:
-    """Batches joined until they have `most` samples, so that a commit is worth it."""
-    waiting: list[Batch] = []
-    size = 0
-    for batch in batches:
-        waiting.append(batch)
-        size += len(batch)
-        if size >= most:
-            yield Batch.concat(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield Batch.concat(waiting)

@@ -19,7 +19,7 @@ from ebbtide.decode.preset import Preset, load_preset, parse_preset
 from ebbtide.decode.session import Session
 from ebbtide.errors import DataError, DecodeError, UsageError
 from ebbtide.finding.text import rfc3339
-from ebbtide.series import Batch, Counts
+from ebbtide.series import Batch, Counts, joined_batches
 from ebbtide.store.check import check as check_store
 from ebbtide.store.store import Store
 
@@ -118,7 +118,7 @@ def import_files(
         try:
             with progress.open(path, "rb", task_id=task) as file:
                 reader = session.reader(file, format_name)
-                for batch in _commits(iter(reader)):
+                for batch in joined_batches(reader, COMMIT_SAMPLES):
                     _append(store, batch, origin, done)
                     rate = done.counts.received / max(time.perf_counter() - began, 1e-9)
                     progress.update(task, rate=f"{rate:,.0f} points/s")
@@ -139,20 +139,6 @@ def _append(store: Store, batch: Batch, origin: int, done: Imported) -> None:
     done.counts.add(batch.counts)
     done.stored += appended.stored
     done.dropped.update(appended.dropped)
-
-
-def _commits(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Batches joined until they are worth a commit."""
-    waiting: list[Batch] = []
-    size = 0
-    for batch in batches:
-        waiting.append(batch)
-        size += len(batch)
-        if size >= COMMIT_SAMPLES:
-            yield Batch.concat(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield Batch.concat(waiting)
 
 
 def read_preset(preset_file: Path | None, profile: str) -> Preset:

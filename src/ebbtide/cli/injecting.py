@@ -13,7 +13,7 @@ from ebbtide.detect.detection import Detection
 from ebbtide.finding.text import rfc3339
 from ebbtide.lab.cluster_figures import to_json
 from ebbtide.lab.cluster_page import mb_text, minutes_text
-from ebbtide.lab.cluster_scenarios import choose
+from ebbtide.lab.cluster_scenarios import Attack
 from ebbtide.lab.cluster_study import Settings
 from ebbtide.lab.cluster_trial import Catch, Trial, run_trial
 from ebbtide.lab.overlay import copy_store
@@ -31,10 +31,16 @@ def own_copy(db: Path) -> Iterator[Path]:
 
 
 def try_attacks(
-    copy: Path, detections: Sequence[Detection], words: str, seed: int, from_ns: int, to_ns: int, every_ns: int | None
+    copy: Path,
+    detections: Sequence[Detection],
+    scenarios: tuple[Attack, ...],
+    seed: int,
+    from_ns: int,
+    to_ns: int,
+    every_ns: int | None,
 ) -> Trial:
-    """One round of the scenarios named, planted beside a store's copy that is closed."""
-    settings = Settings(tuple(detections), replay, choose(words.split(",")), rounds=1, seed=seed, every_ns=every_ns)
+    """One round of the scenarios, planted beside a store's copy that is closed."""
+    settings = Settings(tuple(detections), replay, scenarios, rounds=1, seed=seed, every_ns=every_ns)
     with tempfile.TemporaryDirectory(prefix="planted-", dir=copy.parent) as name, console.progress_bar() as progress:
         task = progress.add_task("planting", total=None, rate="")
         return run_trial(

@@ -38,6 +38,7 @@ from ebbtide.finding.headline import unit_of
 from ebbtide.finding.novelty_words import explain_novelty
 from ebbtide.finding.outbound_words import explain_outbound
 from ebbtide.finding.text import count_text, rfc3339
+from ebbtide.lab.cluster_scenarios import choose
 from ebbtide.registry import load_detectors
 from ebbtide.series import SECOND_NS
 from ebbtide.store.store import Store
@@ -127,10 +128,11 @@ def backtest_command(
     With attacks to plant, the store is copied and never opened.
     """
     detections = chosen(load_catalogue(directory), ids)
+    scenarios = choose(inject.split(",")) if inject else ()
     with own_copy(db) if inject else nullcontext(db) as path:
         results, found, first, last = _replay_all(path, detections, from_, to, every)
         every_ns = parse_span(every) if every else None
-        trial = try_attacks(path, detections, inject, seed, first, last, every_ns) if inject else None
+        trial = try_attacks(path, detections, scenarios, seed, first, last, every_ns) if inject else None
     if as_json:
         range_ = {"from": rfc3339(first), "to": rfc3339(last)}
         summaries = [one.summary() for one in results]

@@ -22,7 +22,7 @@ from ebbtide.errors import DataError, NoDataError, StoreInUseError
 from ebbtide.lab.cluster_ground import ground_of_store
 from ebbtide.lab.cluster_inject import Event, Injection, Plot, plant_round
 from ebbtide.lab.cluster_scenarios import Attack
-from ebbtide.series import Batch, Counts, Endpoint, EndpointClass, Entity, Float64, Int64, Series
+from ebbtide.series import Batch, Counts, Endpoint, EndpointClass, Entity, Float64, Int64, Series, joined_batches
 from ebbtide.store.segments import SEGMENT_NS
 from ebbtide.store.store import Store
 
@@ -94,17 +94,7 @@ _BATCH = 200_000
 
 def injected_batches(injections: Sequence[Injection], metrics: frozenset[str]) -> Iterable[Batch]:
     """The samples of injections, in the metrics a store knows, in batches of bounded size."""
-    waiting: list[Batch] = []
-    size = 0
-    for one in injections:
-        batch = injected_batch(one, metrics)
-        waiting.append(batch)
-        size += len(batch)
-        if size >= _BATCH:
-            yield Batch.concat(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield Batch.concat(waiting)
+    return joined_batches((injected_batch(one, metrics) for one in injections), _BATCH)
 
 
 def metric_names(metrics: frozenset[str], is_udp: bool) -> tuple[str | None, str | None, str | None]:
