@@ -7,13 +7,11 @@ ends are all told apart from an answer: history with holes nobody knows of would
 from __future__ import annotations
 
 import http.client
-import io
 import random
 import socket
 import ssl
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +19,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 from ebbtide import __version__
 from ebbtide.deliver.backoff import Retry, Rng
+from ebbtide.deliver.deadline import dial, http_over
 from ebbtide.errors import DataError, ServiceError, UsageError
 from ebbtide.finding.text import one_line
 from ebbtide.series import SECOND_NS
@@ -133,7 +132,7 @@ class Peer:
         parts = urlsplit(self.url)
         deadline = time.monotonic() + self.timeout_s
         try:
-            with closing(self._connect(parts, deadline)) as sock:
+            with self._dial(parts, deadline) as sock:
                 return self._exchange(sock, parts, f"{parts.path}{path}?{urlencode(query)}", deadline)
         except ssl.SSLError as error:
             raise ServiceError(
@@ -148,22 +147,13 @@ class Peer:
         except OSError as error:
             raise _Unanswered(one_line(str(error), 200), "is the address right?") from None
 
-    def _connect(self, parts: SplitResult, deadline: float) -> socket.socket:
-        host, is_tls = parts.hostname or "", parts.scheme == "https"
-        sock = socket.create_connection((host, parts.port or (443 if is_tls else 80)), timeout=_left(deadline))
-        if not is_tls:
-            return sock
-        try:
-            sock.settimeout(_left(deadline))
-            return ssl.create_default_context(cafile=self.ca).wrap_socket(sock, server_hostname=host)
-        except BaseException:
-            sock.close()
-            raise
+    def _dial(self, parts: SplitResult, deadline: float) -> socket.socket:
+        host = parts.hostname or ""
+        context = ssl.create_default_context(cafile=self.ca) if parts.scheme == "https" else None
+        return dial(host, parts.port or (443 if context else 80), host, context, deadline)
 
     def _exchange(self, sock: socket.socket, parts: SplitResult, target: str, deadline: float) -> Answer:
-        connection = http.client.HTTPConnection(parts.netloc)
-        held: Any = _Held(sock, deadline)  # `Any`: the client asks for a socket and uses these three methods
-        connection.sock = held
+        connection = http_over(sock, parts.netloc, deadline)
         headers = {"User-Agent": f"ebbtide/{__version__}", "Connection": "close", "Accept": "application/json"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
@@ -187,43 +177,3 @@ def _said(body: bytes) -> str:
     """What a server says of an error, as one short line."""
     text = one_line(body[:1000].decode("utf-8", "replace"), 300).strip()
     return f": {text}" if text else ""
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-class _Reading(io.RawIOBase):
-    """Reads of a socket that together end at a deadline, however slowly the peer drips."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock, self._deadline = sock, deadline
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """As `RawIOBase`; `Any`: whatever buffer the reader brings."""
-        self._sock.settimeout(_left(self._deadline))
-        return self._sock.recv_into(buffer)
-
-
-class _Held:
-    """What `http.client` needs of a socket, with every read and write inside the deadline."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock, self._deadline = sock, deadline
-
-    def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(_left(self._deadline))
-        self._sock.sendall(data)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reading(self._sock, self._deadline))
-
-    def close(self) -> None:
-        return None

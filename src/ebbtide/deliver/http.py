@@ -8,20 +8,20 @@ Proxies of the environment are not used: the address that was judged is the one 
 from __future__ import annotations
 
 import http.client
-import io
 import socket
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from ebbtide import __version__
 from ebbtide.deliver.address import Resolve, dialled, system_resolve
+from ebbtide.deliver.deadline import dial, http_over
 from ebbtide.deliver.sink import Permanent, Retryable, SinkSettings
 from ebbtide.deliver.tls import Tls, refused
 from ebbtide.finding.text import one_line
@@ -114,7 +114,7 @@ class Client:
         port = parts.port or (443 if self._context else 80)
         address = dialled(host, port, allow_private=settings.allow_private, resolve=self._resolve)
         try:
-            with _connect(address, port, host, self._context, deadline) as sock:
+            with dial(address, port, host, self._context, deadline) as sock:
                 return _exchange(sock, deadline, parts, body, headers, now_ns)
         except ssl.SSLError as error:
             raise refused(settings.target, error) from None
@@ -148,65 +148,10 @@ def _words(error: Exception) -> str:
     return one_line(str(error), 200)
 
 
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-def _connect(address: str, port: int, name: str, context: ssl.SSLContext | None, deadline: float) -> socket.socket:
-    """A connection to this address; over TLS the peer must prove to be `name`."""
-    sock = socket.create_connection((address, port), timeout=_left(deadline))
-    if context is None:
-        return sock
-    try:
-        sock.settimeout(_left(deadline))  # bounds the handshake as a whole, not each of its reads
-        return context.wrap_socket(sock, server_hostname=name)
-    except BaseException:
-        sock.close()
-        raise
-
-
-class _Reading(io.RawIOBase):
-    """Reads of a socket that together end at a deadline, however slowly the peer drips."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock, self._deadline = sock, deadline
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """As `RawIOBase`; `Any`: whatever buffer the reader brings."""
-        self._sock.settimeout(_left(self._deadline))
-        return self._sock.recv_into(buffer)
-
-
-class _Held:
-    """What `http.client` needs of a socket, with every read and write inside the deadline."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock, self._deadline = sock, deadline
-
-    def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(_left(self._deadline))
-        self._sock.sendall(data)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reading(self._sock, self._deadline))
-
-    def close(self) -> None:
-        return None
-
-
 def _exchange(
     sock: socket.socket, deadline: float, parts: SplitResult, body: bytes, headers: Mapping[str, str], now_ns: int
 ) -> Reply:
-    connection = http.client.HTTPConnection(parts.netloc)
-    held: Any = _Held(sock, deadline)  # `Any`: the client asks for a socket and uses these three methods
-    connection.sock = held
+    connection = http_over(sock, parts.netloc, deadline)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     fixed = {"User-Agent": f"ebbtide/{__version__}", "Connection": "close"}
     connection.request("POST", path, body, {**fixed, **headers})

@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from ebbtide.deliver.address import Resolve, dialled, system_resolve
+from ebbtide.deliver.deadline import dial, left_s
 from ebbtide.deliver.sink import Delivery, Retryable, Sink, SinkSettings
 from ebbtide.deliver.tls import Tls, refused
 from ebbtide.deliver.wording import Format, check_template, render, severity, tokens_of
@@ -113,31 +114,21 @@ class Syslog:
     def _send_stream(self, address: str, port: int, body: bytes) -> None:
         deadline = time.monotonic() + self._settings.timeout_s
         frame = str(len(body)).encode() + b" " + body
-        with socket.create_connection((address, port), timeout=_left(deadline)) as plain:
-            if self._context is None:
-                plain.sendall(frame)
-                plain.shutdown(socket.SHUT_WR)
-                _read_to_end(plain, deadline)
-                return
-            plain.settimeout(_left(deadline))
-            with self._context.wrap_socket(plain, server_hostname=self._settings.host) as secure:
-                secure.settimeout(_left(deadline))
-                secure.sendall(frame)
-                secure.settimeout(_left(deadline))
-                secure.unwrap().close()  # returns when the peer has said goodbye too
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
+        with dial(address, port, self._settings.host, self._context, deadline) as sock:
+            sock.settimeout(left_s(deadline))
+            sock.sendall(frame)
+            if isinstance(sock, ssl.SSLSocket):
+                sock.settimeout(left_s(deadline))
+                sock.unwrap().close()  # returns when the peer has said goodbye too
+            else:
+                sock.shutdown(socket.SHUT_WR)
+                _read_to_end(sock, deadline)
 
 
 def _read_to_end(sock: socket.socket, deadline: float) -> None:
     """Wait for the peer's end; what it says before is not looked at."""
     while True:
-        sock.settimeout(_left(deadline))
+        sock.settimeout(left_s(deadline))
         if not sock.recv(4096):
             return
 
