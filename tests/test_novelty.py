@@ -20,35 +20,10 @@ from ebbtide.finding.explain import explain
 from ebbtide.finding.form import from_json, to_json
 from ebbtide.novelty_findings import evidence_of
 from ebbtide.registry import DETECTORS
-from ebbtide.series import SECOND_NS, Entity
 from ebbtide.store.store import Store
+from novelty_traffic import CDN, CURL, DAY_S, JOB, NOW_NS, NOW_S, WORKER, sent, usual
 
 DETECTION = load(DETECTORS).get("novelty")
-DAYS = 12
-DAY_S = 20_000 * 86_400
-NOW_S = DAY_S + (DAYS - 1) * 86_400 + 10 * 3600 + 600
-NOW_NS = NOW_S * SECOND_NS
-NGINX, WORKER, CDN, JOB, CURL = (
-    Entity("prod", "shop", workload, process)
-    for workload, process in (
-        ("checkout", "nginx"),
-        ("worker", "python"),
-        ("cdn", "fetch"),
-        ("migrate", "psql"),
-        ("checkout", "curl"),
-    )
-)
-
-
-def usual() -> list[Point]:
-    """Two entities with their destinations, one that meets new ones all day, one that ran on the first day only."""
-    points = [Point(DAY_S + 1800, 4e6, sender=JOB, to="db.example")]
-    for hour in range(0, DAYS * 24, 2):
-        end = DAY_S + hour * 3600 + 60
-        points += [Point(end, 2e6), Point(end, 1e6, sender=WORKER, to="queue.example", receiver=NGINX)]
-        if hour % 6 == 0:
-            points.append(Point(end, 1e6, sender=CDN, to=f"d{hour}.cdn.example"))
-    return [one for one in points if one.end_s <= NOW_S]
 
 
 @pytest.fixture
@@ -66,10 +41,6 @@ def judged() -> Callable[..., Store]:
     yield make
     for store in stores:
         store.close()
-
-
-def sent(amount: float, sender: Entity = NGINX, to: str = "203.0.113.9", **more: object) -> Point:
-    return Point(NOW_S - 60, amount, sender=sender, to=to, **more)
 
 
 def test_usual_traffic_says_nothing(judged):

@@ -8,6 +8,7 @@ from ebbtide.detect.novelty_options import Channel
 from ebbtide.finding.evidence import DestinationShare
 from ebbtide.finding.headline import amount_text, subject, where_to
 from ebbtide.finding.novelty_evidence import NewPlaces, NoveltyEvidence
+from ebbtide.finding.outbound_words import period_text
 from ebbtide.finding.text import count_text
 from ebbtide.series import Entity
 
@@ -90,6 +91,42 @@ def explain_novelty(evidence: NoveltyEvidence, unit: str) -> list[str]:
             f"{count_text(facts['processes'])} new processes on them."
         )
     return lines
+
+
+def novelty_contributions(evidence: NoveltyEvidence, unit: str) -> list[tuple[str, str, str, str]]:
+    """What each channel says, most surprising first: its name, what was met, how rare that is, and whether it decided.
+
+    Channels that met nothing new are left out. The most surprising one alone decides, so there are no shares.
+    """
+    told = sorted(zip(Channel, evidence.parts, strict=True), key=lambda one: -one[1])
+    return [
+        (
+            _NAMES[channel],
+            _met(evidence, channel, unit),
+            f"once in {period_text(1000 * math.exp(part))}",
+            "decided" if channel is evidence.main else "",
+        )
+        for channel, part in told
+        if math.isfinite(part)
+    ]
+
+
+def _met(evidence: NoveltyEvidence, channel: Channel, unit: str) -> str:
+    """What a channel met, as a fragment."""
+    facts = evidence.facts
+    if channel in (Channel.OUTSIDE, Channel.INSIDE):
+        new = evidence.outside if channel is Channel.OUTSIDE else evidence.inside
+        return "" if new is None else f"{amount_text(new.sent, unit)} to {_count(new, '')}"
+    if channel is Channel.PROCESS:
+        return f"{count_text(facts['processes'])} came in {count_text(facts['workload_days'])} days of its workload"
+    if channel is Channel.SILENCE:
+        return f"silent for {count_text(facts['silent_days'])} days"
+    if channel is Channel.UDP:
+        return amount_text(facts["udp_sent"], unit)
+    return (
+        f"{count_text(facts['destinations'])} destinations, {count_text(facts['sockets'])} connections "
+        f"(records {count_text(facts['most_destinations'])} and {count_text(facts['most_sockets'])})"
+    )
 
 
 def quiet_amount(evidence: NoveltyEvidence, value: float, tail: float) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
@@ -14,13 +12,13 @@ from ebbtide.finding.explain import quiet_k
 from ebbtide.finding.filters import matchers_text, suggest
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.lifecycle import Episode
-from ebbtide.finding.outbound_words import contributions, explain_outbound
 from ebbtide.finding.verdict import Judgement, Verdict
 from ebbtide.series import HOUR_NS
 from ebbtide.store.search import Page, Pulse, Search
 from ebbtide.store.view import View
 from ebbtide.triage import judge
 from ebbtide.web.access import PageReader, PageWriter, TheSite, local_path
+from ebbtide.web.accounts import accounts
 from ebbtide.web.answers import NewFilter
 from ebbtide.web.api import db_of, policy_of, the_finding
 from ebbtide.web.api_decisions import keep_filter, preview
@@ -112,7 +110,7 @@ def finding_page(uid: str, request: Request, site: TheSite, view: TheView, who: 
         finding=finding,
         main=main,
         standings=[standing(one) for one in finding.evidence.metrics],
-        judged=judged(finding),
+        accounts=accounts(finding.evidence),
         detection=detection,
         row=view.search.rows([finding.uid])[0],
         judgements=view.findings.judgements(finding.uid),
@@ -128,20 +126,6 @@ def finding_page(uid: str, request: Request, site: TheSite, view: TheView, who: 
         matchers=matchers,
         preview=preview(view, matchers),
     )
-
-
-def judged(finding: Finding) -> dict[str, object] | None:
-    """What the default detection was judged with, metric by metric; None for other detections."""
-    found = finding.evidence.outbound
-    if found is None:
-        return None
-    unit = finding.evidence.metrics[0].unit if finding.evidence.metrics else ""
-    return {
-        "said": explain_outbound(found, unit)[0].removeprefix("How unusual: "),
-        "pairs": [(pair.metric, contributions(pair)) for pair in found.pairs],
-        "per_1000": math.exp(-found.score),
-        "budget": found.budget,
-    }
 
 
 def standing(one: MetricEvidence) -> dict[str, object]:
