@@ -8,7 +8,7 @@ from ebbtide.detect.novelty_options import Channel
 from ebbtide.finding.evidence import DestinationShare
 from ebbtide.finding.headline import amount_text, subject, where_to
 from ebbtide.finding.novelty_evidence import NewPlaces, NoveltyEvidence
-from ebbtide.finding.outbound_words import period_text
+from ebbtide.finding.outbound_words import period_text, surprise_text
 from ebbtide.finding.text import count_text
 from ebbtide.series import Entity
 
@@ -67,11 +67,7 @@ def explain_novelty(evidence: NoveltyEvidence, unit: str) -> list[str]:
     facts = evidence.facts
     if not math.isfinite(evidence.score):
         return [f"Nothing new about it; known for {count_text(facts['days'])} days."]
-    per_1000 = math.exp(-evidence.score)
-    lines = [
-        f"How unusual: {count_text(per_1000)} findings this surprising are expected per 1000 entity-days; "
-        f"told are up to {count_text(evidence.budget)} (score {evidence.score:.2f}, line {evidence.threshold:.2f}).",
-    ]
+    lines = [surprise_text(evidence.score, evidence.threshold, evidence.budget)]
     lines += [
         f"  {_NAMES[channel]}: {part:.2f}" + (", which decided" if channel is evidence.main else "")
         for channel, part in sorted(zip(Channel, evidence.parts, strict=True), key=lambda one: -one[1])
@@ -118,7 +114,10 @@ def _met(evidence: NoveltyEvidence, channel: Channel, unit: str) -> str:
         new = evidence.outside if channel is Channel.OUTSIDE else evidence.inside
         return "" if new is None else f"{amount_text(new.sent, unit)} to {_count(new, '')}"
     if channel is Channel.PROCESS:
-        return f"{count_text(facts['processes'])} came in {count_text(facts['workload_days'])} days of its workload"
+        days = f"{count_text(facts['workload_days'])} days of its workload"
+        return (
+            f"{count_text(facts['processes'])} others came in {days}" if facts["processes"] else f"the first in {days}"
+        )
     if channel is Channel.SILENCE:
         return f"silent for {count_text(facts['silent_days'])} days"
     if channel is Channel.UDP:

@@ -109,11 +109,7 @@ def _against(part: Part) -> str:
 
 def explain_outbound(evidence: OutboundEvidence, unit: str) -> list[str]:
     """Lines: the score and its threshold, then what each statistic of each metric contributed."""
-    per_1000 = math.exp(-evidence.score)
-    lines = [
-        f"How unusual: {_rate(per_1000)} findings this surprising are expected per 1000 entity-days; "
-        f"told are up to {count_text(evidence.budget)} (score {evidence.score:.2f}, line {evidence.threshold:.2f}).",
-    ]
+    lines = [surprise_text(evidence.score, evidence.threshold, evidence.budget)]
     for pair in evidence.pairs:
         lines += _explain(pair, unit)
     if not evidence.scale.is_own:
@@ -121,8 +117,19 @@ def explain_outbound(evidence: OutboundEvidence, unit: str) -> list[str]:
     return lines
 
 
-def _rate(per_1000: float) -> str:
-    return count_text(per_1000) if per_1000 >= 0.1 else "fewer than 0.1"
+def surprise_text(score: float, threshold: float, budget: float) -> str:
+    """How unusual a score is, against the budget.
+
+    >>> surprise_text(7.8, -0.001, 1.0)
+    'How unusual: fewer than 0.1 findings this surprising are expected per 1000 entity-days; told are up to 1 (score \
+7.80, line 0.00).'
+    """
+    per_1000 = math.exp(-score)
+    rate = count_text(per_1000) if per_1000 >= 0.1 else "fewer than 0.1"
+    return (
+        f"How unusual: {rate} findings this surprising are expected per 1000 entity-days; told are up to "
+        f"{count_text(budget)} (score {round(score, 2) + 0.0:.2f}, line {round(threshold, 2) + 0.0:.2f})."
+    )
 
 
 def _explain(pair: PairEvidence, unit: str) -> list[str]:
