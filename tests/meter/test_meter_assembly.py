@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kube_server import Api, until
 from test_meter_cgroup import UID
 from test_meter_export import FakeSender
-from test_meter_kube_api import Api
 from test_meter_kubernetes import pod
 
 from ebbtide.errors import ServiceError
@@ -84,7 +84,7 @@ def test_traffic_of_a_container_has_its_workload_even_when_its_cgroup_is_gone(
     settings = MeterSettings(TARGET, cgroup=cgroup_root, is_loopback_counted=True, kubernetes=KubeSettings(api.url))
     try:
         with open_meter(settings, FakeSender()) as meter:
-            meter.cluster.refresh()
+            until(lambda: all(one.changes for one in meter.cluster.mirrors))
             meter.begin(0)
             server = run("serve")
             client = run("send", cgroup=container, port=server.says()["port"], size=4321)

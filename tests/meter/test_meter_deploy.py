@@ -38,7 +38,7 @@ def test_the_daemonset_has_the_capabilities_and_no_more(objects):
 
 def test_the_role_only_reads(objects):
     rules = objects["ClusterRole"]["rules"]
-    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list"}
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch"}
     assert {name for rule in rules for name in rule["resources"]} == {"pods", "services", "nodes", "jobs"}
     assert objects["ClusterRoleBinding"]["subjects"][0]["name"] == objects["ServiceAccount"]["metadata"]["name"]
 

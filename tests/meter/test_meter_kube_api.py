@@ -1,53 +1,15 @@
-"""The API client against a server on loopback: pages, refusals, back-off, tokens."""
+"""The API client against a server on loopback: pages, refusals, watches, tokens."""
 
 from __future__ import annotations
 
-import json
 import threading
-import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from kube_server import Api
 from test_meter_kubernetes import pod
 
 from ebbtide.errors import ServiceError
-from ebbtide.meter.kube_api import ClusterCache, KubeClient, KubeSettings, in_cluster, read_index
-
-
-class Api:
-    """Serves lists two objects a page; `status` answers everything else than 200, `forbidden` one path 403."""
-
-    def __init__(self):
-        self.lists = {"/api/v1/pods": [], "/api/v1/services": [], "/api/v1/nodes": [], "/apis/batch/v1/jobs": []}
-        self.status, self.forbidden, self.seen, self.body = 200, "", [], None
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                parts = urllib.parse.urlsplit(self.path)
-                query = dict(urllib.parse.parse_qsl(parts.query))
-                api.seen.append((parts.path, query, self.headers.get("Authorization")))
-                start = int(query.get("continue", "0"))
-                items = api.lists[parts.path][start : start + 2]
-                more = {"continue": str(start + 2)} if start + 2 < len(api.lists[parts.path]) else {}
-                data = api.body or json.dumps({"items": items, "metadata": more}).encode()
-                self.send_response(403 if parts.path == api.forbidden else api.status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+from ebbtide.meter.kube_api import Gone, KubeClient, KubeSettings, in_cluster, read_index
 
 
 @pytest.fixture
@@ -97,35 +59,6 @@ def test_an_answer_that_is_no_list_is_an_error(api, body):
         list(KubeClient(KubeSettings(api.url)).items("/api/v1/nodes"))
 
 
-def test_failures_keep_the_index_and_wait_longer(api):
-    now = [0.0]
-    api.lists["/api/v1/pods"] = [pod()]
-    cache = ClusterCache(KubeSettings(api.url), clock=lambda: now[0])
-    assert cache.refresh() == 60.0
-    api.status = 500
-    waits = []
-    for _ in range(8):
-        now[0] += 601.0
-        waits.append(cache.refresh())
-    assert waits == [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0, 600.0]
-    assert set(cache.index.pods) == {"u1"}
-    assert (cache.failures, cache.age_s) == (8, 8 * 601.0)
-    assert "500" in cache.last_error
-
-
-def test_an_unknown_container_hurries_but_not_more_than_every_five_seconds(api):
-    now = [0.0]
-    cache = ClusterCache(KubeSettings(api.url), clock=lambda: now[0])
-    cache.refresh()
-    asked = len(api.seen)
-    cache.hurry()
-    assert cache.refresh() == 5.0
-    assert len(api.seen) == asked
-    now[0] = 5.0
-    cache.refresh()
-    assert len(api.seen) == 2 * asked
-
-
 def test_outside_kubernetes_there_is_nothing_to_ask(monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     assert in_cluster() is None
@@ -134,7 +67,55 @@ def test_outside_kubernetes_there_is_nothing_to_ask(monkeypatch):
     assert in_cluster("n1").url == "https://[fd00::1]:443"
 
 
-def test_the_thread_ends(api):
-    cache = ClusterCache(KubeSettings(api.url))
-    cache.start()
-    cache.stop()
+PODS = "/api/v1/pods"
+
+
+def test_a_watch_tells_what_happens_until_the_server_ends_it(api):
+    api.tell(PODS, "ADDED", pod(uid="u1"))
+    api.tell(PODS, "BOOKMARK", {"kind": "Pod"})
+    api.hang_up(PODS)
+    told = list(KubeClient(KubeSettings(api.url)).watch(PODS, "7", fieldSelector="spec.nodeName=n1"))
+    assert [kind for kind, _ in told] == ["ADDED", "BOOKMARK"]
+    _, query, _ = api.seen[-1]
+    assert (query["resourceVersion"], query["allowWatchBookmarks"]) == ("7", "true")
+    assert query["fieldSelector"] == "spec.nodeName=n1"
+
+
+def test_a_version_the_server_forgot_is_told_apart(api):
+    api.tell(PODS, "ERROR", {"kind": "Status", "code": 410, "message": "too old resource version"})
+    client = KubeClient(KubeSettings(api.url))
+    with pytest.raises(Gone, match="too old"):
+        list(client.watch(PODS, "7"))
+    api.status = 410
+    with pytest.raises(Gone):
+        list(client.watch(PODS, "7"))
+
+
+@pytest.mark.parametrize(
+    "line", [b"not json\n", b"[]\n", b'{"type": 3, "object": {}}\n', b'{"type": "ADDED"}\n', b'{"ty']
+)
+def test_an_event_that_is_none_is_an_error(api, line):
+    api.tell(PODS, "", line)
+    api.hang_up(PODS)
+    with pytest.raises(ServiceError) as caught:
+        list(KubeClient(KubeSettings(api.url)).watch(PODS, "7"))
+    assert not isinstance(caught.value, Gone)
+
+
+def test_closing_ends_a_watch_that_says_nothing(api):
+    client = KubeClient(KubeSettings(api.url))
+    ended = []
+
+    def follow():
+        ended.append(list(client.watch(PODS, "7")))
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    while not api.seen:
+        thread.join(0.01)
+    thread.join(0.1)
+    client.close()
+    thread.join(10)
+    assert ended == [[]]
+    with pytest.raises(ServiceError):
+        list(client.items(PODS))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ebbtide.meter.kubernetes import ClusterIndex, Service, Workload, job_owners_of
+from ebbtide.meter.kubernetes import ClusterIndex, Service, Workload, job_owners_of, slim
 
 
 def pod(name="web-5d4-x1", *, owner=("ReplicaSet", "web-5d4"), labels=None, uid="u1", ip="10.1.0.5", **status):
@@ -32,6 +32,9 @@ def pod(name="web-5d4-x1", *, owner=("ReplicaSet", "web-5d4"), labels=None, uid=
 def index_of(*items, owners=None):
     index = ClusterIndex()
     index.add_pods(items, owners or {})
+    slimmed = ClusterIndex()
+    slimmed.add_pods([slim(item) for item in items], owners or {})
+    assert slimmed == index
     return index
 
 
@@ -79,28 +82,33 @@ def test_host_network_and_ended_pods_own_no_address():
     assert set(index.pods) == {"u2", "u3"}
 
 
-def test_services_and_nodes():
+@pytest.mark.parametrize("read", [lambda item: item, slim])
+def test_services_and_nodes(read):
+    services = [
+        {
+            "metadata": {"name": "api", "namespace": "shop"},
+            "spec": {"clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9", "fd00::9"]},
+            "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}},
+        },
+        {"metadata": {"name": "headless", "namespace": "shop"}, "spec": {"clusterIP": "None"}},
+    ]
+    nodes = [{"metadata": {"name": "n1"}, "status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.4"}]}}]
     index = ClusterIndex()
-    index.add_services(
-        [
-            {
-                "metadata": {"name": "api", "namespace": "shop"},
-                "spec": {"clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9", "fd00::9"]},
-                "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}},
-            },
-            {"metadata": {"name": "headless", "namespace": "shop"}, "spec": {"clusterIP": "None"}},
-        ]
-    )
-    index.add_nodes(
-        [{"metadata": {"name": "n1"}, "status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.4"}]}}]
-    )
+    index.add_services(map(read, services))
+    index.add_nodes(map(read, nodes))
     assert index.services == dict.fromkeys(("10.96.0.9", "fd00::9", "203.0.113.9"), Service("shop", "api"))
     assert index.nodes == {"10.0.0.4": "n1"}
 
 
+def test_what_is_never_looked_at_is_not_kept():
+    item = pod() | {"managedFields": [{"manager": "kubectl"}]}
+    item["spec"] = {**item["spec"], "volumes": [{"name": "v"}], "nodeName": "n1"}
+    assert slim(item) == pod()
+
+
 def test_job_owners():
     jobs = [{"metadata": {"name": "b-1", "namespace": "x", "ownerReferences": [{"kind": "CronJob", "name": "b"}]}}]
-    assert job_owners_of(jobs) == {("x", "b-1"): "b"}
+    assert job_owners_of([slim(job) for job in jobs]) == job_owners_of(jobs) == {("x", "b-1"): "b"}
 
 
 JUNK = st.recursive(

@@ -32,7 +32,7 @@ def names(tmp_path):
 
 
 def in_kubernetes(names: Names) -> list[str]:
-    index, asked = ClusterIndex(), []
+    index = ClusterIndex()
     item = pod(
         uid=UID, labels={"pod-template-hash": "5d4"}, containerStatuses=[{"name": "app", "containerID": f"x://{ID}"}]
     )
@@ -41,9 +41,8 @@ def in_kubernetes(names: Names) -> list[str]:
     index.add_nodes(
         [{"metadata": {"name": "n2"}, "status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.4"}]}}]
     )
-    names.index, names.is_kubernetes, names.on_missing_pod = (lambda: index), True, lambda: asked.append("pod")
+    names.index, names.is_kubernetes = (lambda: index), True
     names.cgroups.learn(50, f"{SYSTEMD}/cri-containerd-{ID}.scope")
-    return asked
 
 
 def test_a_process_of_a_pod_has_its_workload(names):
@@ -53,12 +52,12 @@ def test_a_process_of_a_pod_has_its_workload(names):
     assert (place.namespace, place.workload, place.container, place.process) == ("shop", "web", "app", "curl")
 
 
-def test_a_pod_no_list_has_yet_is_counted_and_asked_for(names):
-    asked = in_kubernetes(names)
+def test_a_pod_no_list_has_yet_is_counted(names):
+    in_kubernetes(names)
     names.cgroups.learn(51, "/kubepods/pod" + "b" * 32 + "/" + "c" * 64)
     place = names.local(key(cgroup=51))
     assert (place.kind, place.workload, place.container) == (EndpointClass.INTERNAL, "(unknown)", "c" * 12)
-    assert (asked, names.unnamed) == (["pod"], {"no_pod": 1})
+    assert names.unnamed == {"no_pod": 1}
 
 
 def test_a_unit_is_the_workload_of_the_host(names):

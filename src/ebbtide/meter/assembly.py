@@ -18,7 +18,7 @@ from ebbtide.meter.dns import NameCache
 from ebbtide.meter.export import Exporter, Sender, sender_for
 from ebbtide.meter.fallback import MISSING, Fallback
 from ebbtide.meter.inbox import Inbox
-from ebbtide.meter.kube_api import ClusterCache
+from ebbtide.meter.kube_watch import ClusterWatch
 from ebbtide.meter.meter import Meter, Source
 from ebbtide.meter.place import Names
 from ebbtide.meter.probe import Probe, ProbeSettings
@@ -66,12 +66,12 @@ def open_meter(settings: MeterSettings, sender: Sender | None = None) -> Iterato
     works, or where the one asked for does not.
     """
     sender = sender or sender_for(settings.target)
-    cluster = ClusterCache(settings.kubernetes) if settings.kubernetes else None
+    cluster = ClusterWatch(settings.kubernetes) if settings.kubernetes else None
     processes, dns = ProcessTable(settings.proc, is_hashing=settings.is_hashing), NameCache()
     inbox = Inbox(processes, dns)
     names = Names(settings.host, processes, CgroupTable(_mount(settings)), dns, own_addresses=own_addresses())
     if cluster is not None:
-        names.index, names.is_kubernetes, names.on_missing_pod = (lambda: cluster.index), True, cluster.hurry
+        names.index, names.is_kubernetes = (lambda: cluster.index), True
     choice = choose_source(settings, inbox)
     exporter = Exporter(sender, limit_bytes=settings.buffer_bytes)
     missing = MISSING if choice.kind is SourceKind.SOCK_DIAG else ()

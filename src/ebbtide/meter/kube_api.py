@@ -1,7 +1,7 @@
-"""Reads the lists `kubernetes` indexes from the API server, in a thread of its own, with a cache and back-off.
+"""Asks the API server: lists by page, and watches that tell what changes. Read only.
 
-Read only: get and list of pods, services, nodes and jobs. Lists are paged. A failure keeps the index there is, waits
-longer each time and shows in `failures` and `age_s`: names get stale, counting goes on.
+In: the path of a list. Out: objects as parsed JSON. What the server does not give raises ServiceError; a place in its
+history that it no longer knows raises Gone, and means: list again.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import ssl
 import threading
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +26,21 @@ _PAGE = 500
 _PAGES = 400
 _TIMEOUT_S = 10.0
 _BODY_LIMIT = 256 << 20
+#: An object is at most 1.5 MB in etcd; JSON of it may be somewhat more.
+_EVENT_LIMIT = 8 << 20
+#: The server ends a watch after this; it then sends a bookmark first, so nothing is listed again.
+WATCH_S = 300
+
+
+class Gone(ServiceError):
+    """The server no longer knows the version a list or a watch was to go on from (HTTP 410)."""
 
 
 @dataclass(frozen=True, slots=True)
 class KubeSettings:
     """Where the API server is. `node` limits pods to one node's where `is_cluster_wide` is False.
 
-    `refresh_s`: how often lists are read again (60 s: a new pod's address is unknown that long at most, unless an
-    unknown container is seen, which asks again after `hurry_s`).
+    After a failure the next try waits `first_wait_s`, then twice as long each time, up to `longest_wait_s`.
     """
 
     url: str
@@ -42,9 +48,13 @@ class KubeSettings:
     token_path: Path | None = None
     ca_path: Path | None = None
     is_cluster_wide: bool = True
-    refresh_s: float = 60.0
-    hurry_s: float = 5.0
+    first_wait_s: float = 5.0
     longest_wait_s: float = 600.0
+
+    @property
+    def pod_scope(self) -> dict[str, str]:
+        """The query that limits pods."""
+        return {} if self.is_cluster_wide else {"fieldSelector": f"spec.nodeName={self.node}"}
 
 
 def in_cluster(node: str = "") -> KubeSettings | None:
@@ -56,51 +66,142 @@ def in_cluster(node: str = "") -> KubeSettings | None:
     return KubeSettings(f"https://{host}:{port}", node, _SECRETS / "token", _SECRETS / "ca.crt")
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The objects of one page, the server's version of the whole list, and what the next page is asked with."""
+
+    items: list[Json]
+    version: str
+    following: str
+
+
 class KubeClient:
-    """Lists objects. The token is read for each request: kubelets rotate it."""
+    """Lists and watches. The token is read for each request: kubelets rotate it. Any thread may call."""
 
     def __init__(self, settings: KubeSettings) -> None:
         self._settings = settings
+        self._parts = urllib.parse.urlsplit(settings.url)
         ca = settings.ca_path
         self._tls = ssl.create_default_context(cafile=str(ca)) if ca and ca.exists() else ssl.create_default_context()
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._is_closed = False
 
     def items(self, path: str, **parameters: str) -> Iterator[Json]:
         """Every object of a list, page by page. Raises ServiceError where the server does not give it."""
+        for page in self.pages(path, **parameters):
+            yield from page.items
+
+    def pages(self, path: str, **parameters: str) -> Iterator[Listed]:
+        """A list by its pages. Raises as `items`, and Gone where a list took longer than the server remembers."""
         query = {"limit": str(_PAGE), **parameters}
         for _ in range(_PAGES):
-            page = self._get(f"{path}?{urllib.parse.urlencode(query)}")
-            found = page.get("items")
-            yield from (found if isinstance(found, list) else [])
-            meta = page.get("metadata")
-            token = meta.get("continue") if isinstance(meta, dict) else None
-            if not token:
+            target = f"{path}?{urllib.parse.urlencode(query)}"
+            with self._asked(target, _TIMEOUT_S) as response:
+                page = self._parsed(response.read(_BODY_LIMIT), target)
+            found, meta = page.get("items"), page.get("metadata")
+            following = str(meta.get("continue") or "") if isinstance(meta, dict) else ""
+            yield Listed(found if isinstance(found, list) else [], version_of(page), following)
+            if not following:
                 return
-            query["continue"] = str(token)
+            query["continue"] = following
+        raise ServiceError(f"GET {path} has more than {_PAGES * _PAGE:,} objects", where=self._settings.url)
 
-    def _get(self, path: str) -> Json:
+    def watch(self, path: str, version: str, **parameters: str) -> Iterator[tuple[str, Json]]:
+        """What happens after a version, as (type, object), until the server ends it or `close` is called.
+
+        Raises Gone where the version is too old, ServiceError where the server breaks off or tells nonsense.
+        """
+        query = {
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_S),
+            **parameters,
+        }
+        target = f"{path}?{urllib.parse.urlencode(query)}"
+        with self._asked(target, WATCH_S + _TIMEOUT_S) as response:
+            while line := response.readline(_EVENT_LIMIT):
+                event = self._parsed(line, target)  # a line that was cut is no JSON
+                kind, found = event.get("type"), event.get("object")
+                if not isinstance(kind, str) or not isinstance(found, dict):
+                    raise ServiceError(f"GET {target} told no event", where=self._settings.url)
+                if kind == "ERROR":
+                    error = Gone if found.get("code") == 410 else ServiceError
+                    raise error(f"GET {target} ended: {str(found.get('message'))[:200]}", where=self._settings.url)
+                yield kind, found
+
+    def close(self) -> None:
+        """End every request there is. None is made afterwards."""
+        with self._lock:
+            self._is_closed = True
+            for sock in self._open:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def _asked(self, target: str, timeout_s: float) -> Iterator[http.client.HTTPResponse]:
+        """A good answer; what fails while it is read raises as what fails before."""
+        connection, sock = self._connection(), None
         try:
-            headers = {"Accept": "application/json"}
-            if self._settings.token_path is not None:
-                headers["Authorization"] = f"Bearer {self._settings.token_path.read_text().strip()}"
-            request = urllib.request.Request(self._settings.url + path, headers=headers)  # noqa: S310 - ours to choose
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=self._context()) as response:  # noqa: S310
-                page = json.loads(response.read(_BODY_LIMIT))
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()
-            raise ServiceError(f"GET {path} failed: {error}", hint=_hint(error), where=self._settings.url) from error
-        if not isinstance(page, dict):
-            raise ServiceError(f"GET {path} gave no list", where=self._settings.url)
-        return page
+            connection.connect()
+            sock = connection.sock  # the connection forgets it once the headers are read
+            with self._lock:
+                if self._is_closed:
+                    raise ConnectionAbortedError("closed")
+                self._open.add(sock)
+            connection.request("GET", self._parts.path + target, headers=self._headers())
+            sock.settimeout(timeout_s)
+            with connection.getresponse() as response:
+                if response.status != 200:
+                    raise self._refused(target, response.status)
+                yield response
+        except (OSError, http.client.HTTPException) as error:
+            text = f"GET {target} failed: {type(error).__name__}: {error}"
+            hint = "is the API server reachable from the node's network?"
+            raise ServiceError(text, hint=hint, where=self._settings.url) from error
+        finally:
+            with self._lock:
+                self._open -= {sock}
+            connection.close()
 
-    def _context(self) -> ssl.SSLContext | None:
-        return self._tls if self._settings.url.startswith("https:") else None
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "localhost", self._parts.port
+        if self._parts.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=self._tls)
+        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/json", "Connection": "close"}
+        if self._settings.token_path is not None:
+            headers["Authorization"] = f"Bearer {self._settings.token_path.read_text().strip()}"
+        return headers
+
+    def _refused(self, target: str, status: int) -> ServiceError:
+        text = f"GET {target} answered {status}"
+        if status == 410:
+            return Gone(text, where=self._settings.url)
+        hint = (
+            "the service account needs get, list and watch of pods, services, nodes and jobs"
+            if (status in (401, 403))
+            else "is it an API server, and is it well?"
+        )
+        return ServiceError(text, hint=hint + " (deploy/meter/daemonset.yaml)", where=self._settings.url)
+
+    def _parsed(self, data: bytes, target: str) -> Json:
+        try:
+            value = json.loads(data)
+        except ValueError as error:
+            raise ServiceError(f"GET {target} gave no JSON: {error}", where=self._settings.url) from error
+        if not isinstance(value, dict):
+            raise ServiceError(f"GET {target} gave no object", where=self._settings.url)
+        return value
 
 
-def _hint(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403):
-        return "the service account needs get and list of pods, services, nodes and jobs (deploy/meter/daemonset.yaml)"
-    return "is the API server reachable from the node's network?"
+def version_of(found: Json) -> str:
+    """The server's version of an object or a list, "" where it has none."""
+    meta = found.get("metadata")
+    return str(meta.get("resourceVersion") or "") if isinstance(meta, dict) else ""
 
 
 def read_index(client: KubeClient, settings: KubeSettings) -> ClusterIndex:
@@ -110,68 +211,7 @@ def read_index(client: KubeClient, settings: KubeSettings) -> ClusterIndex:
         owners = job_owners_of(client.items("/apis/batch/v1/jobs"))
     except ServiceError:
         owners = {}
-    scope = {} if settings.is_cluster_wide else {"fieldSelector": f"spec.nodeName={settings.node}"}
-    index.add_pods(client.items("/api/v1/pods", **scope), owners)
+    index.add_pods(client.items("/api/v1/pods", **settings.pod_scope), owners)
     index.add_services(client.items("/api/v1/services"))
     index.add_nodes(client.items("/api/v1/nodes"))
     return index
-
-
-class ClusterCache:
-    """The latest index. `refresh` does one step of the schedule; `start` runs it in a thread until `stop`."""
-
-    def __init__(
-        self, settings: KubeSettings, *, client: KubeClient | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._settings = settings
-        self._client = client or KubeClient(settings)
-        self._clock = clock
-        self._wake = threading.Event()
-        self._is_stopped = False
-        self._read_at = float("-inf")
-        self._next_at = float("-inf")
-        self.index = ClusterIndex()
-        self.failures = 0
-        self.failures_in_row = 0
-        self.last_error = ""
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since the lists were read, infinite before the first time."""
-        return self._clock() - self._read_at
-
-    def refresh(self) -> float:
-        """Read the lists if it is time; how many seconds until it is time again."""
-        now = self._clock()
-        if now >= self._next_at:
-            try:
-                self.index = read_index(self._client, self._settings)
-                self._read_at, self.failures_in_row, self.last_error = now, 0, ""
-                wait = self._settings.refresh_s
-            except ServiceError as error:
-                self.failures += 1
-                self.failures_in_row += 1
-                self.last_error = str(error)
-                wait = min(self._settings.longest_wait_s, self._settings.hurry_s * 2**self.failures_in_row)
-            self._next_at = now + wait
-        return max(0.0, self._next_at - self._clock())
-
-    def hurry(self) -> None:
-        """Something is not in the index: read again soon, but never sooner than `hurry_s`, and not while it fails."""
-        if not self.failures_in_row:
-            self._next_at = min(self._next_at, self._read_at + self._settings.hurry_s)
-            self._wake.set()
-
-    def start(self) -> None:
-        """Refresh from a thread."""
-        threading.Thread(target=self._run, name="meter-kubernetes", daemon=True).start()
-
-    def stop(self) -> None:
-        """End the thread after the request it is in."""
-        self._is_stopped = True
-        self._wake.set()
-
-    def _run(self) -> None:
-        while not self._is_stopped:
-            self._wake.wait(max(0.1, self.refresh()))
-            self._wake.clear()

@@ -1,6 +1,6 @@
 """Names from Kubernetes objects: container -> pod -> workload, and address -> pod, Service or node.
 
-In: lists as the API server gives them, already parsed from JSON. Out: an index that is replaced as a whole.
+In: objects as the API server gives them, already parsed from JSON. Out: an index that is replaced as a whole.
 Objects are hostile: a field of the wrong type skips the object, and the index says how many it skipped.
 """
 
@@ -16,6 +16,13 @@ from ebbtide.meter.process import clean_name
 Json = Mapping[str, object]
 _CRON_SUFFIX = re.compile(r"-\d{8,10}$")  # the CronJob controller appends the scheduled minute
 _IMAGE_LIMIT = 64
+#: Every key that is looked at below, at whatever depth.
+_READ = frozenset({
+    "metadata", "uid", "namespace", "name", "ownerReferences", "controller", "kind", "labels", "pod-template-hash",
+    "annotations", "kubernetes.io/config.hash", "spec", "containers", "image", "hostNetwork", "clusterIPs", "clusterIP",
+    "status", "phase", "podIPs", "podIP", "ip", "containerStatuses", "initContainerStatuses",
+    "ephemeralContainerStatuses", "containerID", "loadBalancer", "ingress", "addresses", "type", "address",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,13 @@ class ClusterIndex:
         if not spec.get("hostNetwork") and status.get("phase") not in ("Succeeded", "Failed"):
             addresses = [one.get("ip") for one in _list(status, "podIPs")] or [status.get("podIP")]
             self.pod_addresses.update({str(ip): workload for ip in addresses if ip})
+
+
+def slim(value: object) -> object:
+    """An object without what is never looked at: a pod of 10 KB becomes one of 1 KB, and is indexed alike."""
+    if isinstance(value, dict):
+        return {key: slim(part) for key, part in value.items() if key in _READ}
+    return [slim(part) for part in value] if isinstance(value, list) else value
 
 
 def workload_of(meta: Json, spec: Json, job_owners: Mapping[tuple[str, str], str]) -> Workload:

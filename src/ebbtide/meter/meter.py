@@ -16,7 +16,7 @@ from ebbtide.meter.edge import Attributes, Edges, Point, points_of, sum_edges
 from ebbtide.meter.export import Exporter
 from ebbtide.meter.flow import Reading
 from ebbtide.meter.inbox import Inbox
-from ebbtide.meter.kube_api import ClusterCache
+from ebbtide.meter.kube_watch import ClusterWatch
 from ebbtide.meter.otlp import Interval, encode
 from ebbtide.meter.place import Names
 from ebbtide.meter.probe import Probe
@@ -57,7 +57,7 @@ class Meter:
     kind: SourceKind = SourceKind.EBPF
     missing: tuple[str, ...] = ()
     why: str = ""
-    cluster: ClusterCache | None = None
+    cluster: ClusterWatch | None = None
     _since_ns: int = 0
     _adopted_at_s: float = float("-inf")
     _unnamed_before: dict[str, int] = field(default_factory=dict)

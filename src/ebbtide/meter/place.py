@@ -52,8 +52,7 @@ def other(kind: EndpointClass) -> Place:
 class Names:
     """Every table a name may come from. `index` is asked for each time: it is replaced as a whole.
 
-    `unnamed` counts rows by what was missing: no_process, no_cgroup, no_pod. `on_missing_pod` is called when a
-    container is not in the index.
+    `unnamed` counts rows by what was missing: no_process, no_cgroup, no_pod.
     """
 
     host: str
@@ -63,7 +62,6 @@ class Names:
     index: Callable[[], ClusterIndex] = ClusterIndex
     is_kubernetes: bool = False
     own_addresses: frozenset[str] = frozenset()
-    on_missing_pod: Callable[[], None] = lambda: None
     unnamed: Counter[str] = field(default_factory=Counter)
 
     def local(self, key: FlowKey) -> Place:
@@ -104,7 +102,6 @@ class Names:
         container = index.containers.get(unit.container_id, unit.container_id[:12])
         if workload is None:
             self.unnamed["no_pod"] += 1
-            self.on_missing_pod()
             return _place(EndpointClass.INTERNAL, "K8S_CONTAINER", UNKNOWN, UNKNOWN, process, container)
         return _place(
             EndpointClass.INTERNAL,
