@@ -97,17 +97,23 @@ class LiveDemo:
         with self.service.store.view() as view:
             return bool(view.identity.entities)
 
-    def finding_of(self, process: str) -> Finding | None:
-        """The newest finding about a process by the demonstration's detection, if there is one."""
+    def finding_of(self, process: str, detection_id: str = DETECTION_ID) -> Finding | None:
+        """The newest finding about a process by one detection, if there is one."""
         with self.service.store.lock:
-            episodes = self.service.store.findings.current(0, DETECTION_ID)
+            episodes = self.service.store.findings.current(0, detection_id)
         found = [one.finding for one in episodes if one.finding.entity.process == process]
         return found[-1] if found else None
 
-    def wait_for(self, process: str, patience_s: float, is_stopping: Callable[[], bool]) -> Finding | None:
+    def wait_for(
+        self, process: str, patience_s: float, is_stopping: Callable[[], bool], detection_id: str = DETECTION_ID
+    ) -> Finding | None:
         """The finding about a process, looked for twice a second; None where there is none in time."""
         until_s = time.monotonic() + patience_s
-        while (found := self.finding_of(process)) is None and time.monotonic() < until_s and not is_stopping():
+        while (
+            (found := self.finding_of(process, detection_id)) is None
+            and time.monotonic() < until_s
+            and not is_stopping()
+        ):
             time.sleep(0.5)
         return found
 
