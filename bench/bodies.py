@@ -45,16 +45,19 @@ def labels(edge: int, entities: int) -> dict[str, str]:
     }
 
 
-def encode_points(series: int) -> list[bytes]:
-    """One data point for each series; series `s` is metric `s % 5` of edge `s // 5`."""
-    entities = max(1, series // len(METRICS) // DESTINATIONS)
+def encode_points(series: int, factor: int = 1, of: int = 0) -> list[bytes]:
+    """One data point for each series; series `s` is metric `s % 5` of edge `s // 5`.
+
+    Values are `factor` times the usual; with `of` they are the first ones of so many series.
+    """
+    entities = max(1, (of or series) // len(METRICS) // DESTINATIONS)
     points = []
     for edge in range(series // len(METRICS)):
         point = NumberDataPoint(start_time_unix_nano=START_NS, time_unix_nano=START_NS + STEP_NS)
         for key, value in labels(edge, entities).items():
             point.attributes.add(key=key).value.string_value = value
         for at in range(len(METRICS)):
-            point.as_int = 1000 + at + edge % 1000
+            point.as_int = factor * (1000 + at + edge % 1000)
             points.append(point.SerializeToString())
     return points
 
