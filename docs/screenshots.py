@@ -29,6 +29,7 @@ from web_fixtures import (  # noqa: E402 the tests' made-up shop, found by the l
     CATALOGUE,
     CORRECTED,
     END_NS,
+    SENDER,
     fill_shop,
     fill_street,
     payments_detection,
@@ -76,7 +77,7 @@ def main() -> None:
         serving(site_of(_demo(demo))) as demo_url,
         serving(site_of(_shop(shop), catalogue=_catalogue())) as shop_url,
         serving(site_of(empty, tokens=tokens())) as closed_url,
-        serving(site_of(empty, is_receiving=True, public_url="http://localhost:4318")) as empty_url,
+        serving(site_of(empty, sender_settings=SENDER)) as empty_url,
         sync_playwright() as playwright,
     ):
         urls = {"demo": demo_url, "shop": shop_url, "closed": closed_url, "empty": empty_url}

@@ -17,6 +17,8 @@ from ebbtide.detect.catalogue import load
 from ebbtide.detect.detection import Detection
 from ebbtide.engine import evaluate
 from ebbtide.finding.lifecycle import Episode
+from ebbtide.receive.settings import Receivers
+from ebbtide.receive.snippet import sender_settings
 from ebbtide.registry import DETECTORS
 from ebbtide.series import DAY_NS, HOUR_NS, SECOND_NS, Entity
 from ebbtide.store.store import Store
@@ -104,6 +106,10 @@ def fill_street(store: Store) -> None:
     found = own + [one for one in evaluate(store, CATALOGUE.get(CORRECTED), at_ns).findings if one.entity not in taken]
     for finding in found:
         store.findings.save(Episode(finding, finding.count))
+
+
+#: What the first page shows to whoever wants to send.
+SENDER = sender_settings(Receivers.model_validate({"otlp_http": {"address": "127.0.0.1:4318"}}), "localhost")
 
 
 def site_of(store: Store, **changes: object) -> Site:

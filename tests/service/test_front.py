@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from ebbtide.deliver.secret import Filled
 from ebbtide.errors import ConfigError, ServiceError
-from ebbtide.service.front import Front, WebSettings
+from ebbtide.receive.settings import Tls
+from ebbtide.service.front import Front, WebSettings, check_open
 from ebbtide.service.probes import Probes
 
 APP = Probes(lambda: True, lambda: b"")
@@ -33,9 +34,19 @@ def test_a_port_that_is_taken_is_told():
             Front(APP, taken, has_pages=False).start()
 
 
-def test_pages_that_others_can_reach_need_tokens():
-    with pytest.raises(ConfigError, match=r"no web\.tokens"):
+def test_pages_that_others_can_reach_need_tokens_and_tls():
+    with pytest.raises(ConfigError, match=r"lacks `web\.tokens` and TLS"):
         Front(APP, WebSettings(address="0.0.0.0:0"), has_pages=True).start()
+    tokens = ({"name": "a", "token": Filled("abc")},)
+    with pytest.raises(ConfigError, match=r"lacks TLS"):
+        check_open(WebSettings(address="0.0.0.0:0", tokens=tokens))
+    check_open(WebSettings(address="0.0.0.0:0", tokens=tokens, insecure=True))
+    check_open(WebSettings(address="0.0.0.0:0", tokens=tokens, tls=Tls(certificate="c.pem", key="k.pem")))
+    with pytest.raises(ConfigError, match=r"lacks `web\.tokens`"):
+        check_open(WebSettings(address="0.0.0.0:0", insecure=True))
+
+
+def test_what_a_setting_of_tokens_takes():
     with pytest.raises(ValidationError, match="does not stand in this file"):
         WebSettings(tokens=({"name": "a", "token": "abc"},))
     assert WebSettings(tokens=({"name": "a", "token": Filled("abc")},)).tokens[0].scope == "read"

@@ -1,12 +1,13 @@
 """Who may do what, and what another site, another host or a large body cannot do."""
 
+import asyncio
 import re
 
 import pytest
 
 from ebbtide.errors import ConfigError
 from ebbtide.web.access import COOKIE, local_path
-from ebbtide.web.guard import HEADERS
+from ebbtide.web.guard import HEADERS, Guard
 from ebbtide.web.refusal import refusal_of
 from ebbtide.web.site import Scope, Token, new_token
 from web_fixtures import TOKENS, site_of, tokens
@@ -154,6 +155,24 @@ def test_large_bodies_are_refused_with_or_without_a_length(shop, client_of):
     chunks = (b'{"matchers": "' + b"x" * 600 for _ in range(3))
     assert client.post("/api/v1/filters/preview", content=chunks).status_code == 413
     assert client.get("/api/v1/health", headers={"content-length": "-1"}).status_code == 413
+
+
+def test_a_body_that_does_not_come_is_not_waited_for():
+    told = []
+
+    async def receive():
+        if not told:
+            await asyncio.sleep(30)
+
+    async def reading(_scope, receive, _send):
+        await receive()
+
+    async def send(message):
+        told.append(message)
+
+    scope = {"type": "http", "path": "/verdicts", "method": "POST", "headers": [(b"host", b"localhost")]}
+    asyncio.run(Guard(reading, frozenset(), 1000, body_time_s=0.05)(scope, receive, send))
+    assert told[0]["status"] == 408
 
 
 @pytest.mark.parametrize("path", ["/findings", "/nothing", "/api/v1/findings", "/static/app.css", "/healthz"])

@@ -13,7 +13,7 @@ from ebbtide.series import Endpoint, EndpointClass, Entity
 from ebbtide.store.store import Store
 from ebbtide.triage import add_filter
 from ebbtide.web.query import entity_href
-from web_fixtures import CORRECTED, END_NS, fill_shop, many_findings, serving, site_of, tokens
+from web_fixtures import CORRECTED, END_NS, SENDER, fill_shop, many_findings, serving, site_of, tokens
 
 SCRIPT = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 TURNED = "pay\u202egnp.exe\u2066\u200b"
@@ -122,7 +122,7 @@ def test_the_log_in_page_and_an_empty_site_are_accessible_and_say_what_to_do(pag
             assert "ebbtide import" in page.locator("main").inner_text()
             page.get_by_role("button", name="Log out").click()
             page.wait_for_url("**/login")
-        with serving(site_of(store, is_receiving=True, public_url="http://127.0.0.1:4318")) as url:
+        with serving(site_of(store, sender_settings=SENDER)) as url:
             page.goto(f"{url}/findings")
             assert "otlphttp/ebbtide" in page.locator("main").inner_text()
             assert [one["id"] for one in Axe().run(page).response["violations"]] == []

@@ -1,26 +1,26 @@
 """The service's own HTTP port: probes and metrics, and the pages and the API behind them.
 
-uvicorn in a thread of its own. Addresses that others can reach need tokens where pages are served: whoever reads
-findings learns where to hide, and whoever writes verdicts hides.
+Addresses that others can reach need tokens and TLS where pages are served: whoever reads findings learns where to hide,
+and whoever writes verdicts hides.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import socket
-import threading
+from collections import Counter
 from typing import Annotated, Literal
 
-import uvicorn
 from pydantic import BaseModel, ConfigDict, Field
 
 from ebbtide.deliver.secret import Secret
-from ebbtide.errors import ConfigError, ServiceError
+from ebbtide.errors import ConfigError
+from ebbtide.receive.port import HttpPort, PortBounds
+from ebbtide.receive.settings import Tls
 from ebbtide.service.probes import App
 from ebbtide.service.vitals import Figures
 
-_START_S = 10.0
-_GRACE_S = 5
+#: People keep a page open, and browsers some connections for it.
+_BOUNDS = PortBounds(connections=256, grace_s=5.0)
 
 
 class WebToken(BaseModel):
@@ -44,6 +44,12 @@ class WebSettings(BaseModel):
     public_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     """Where people reach it."""
 
+    tls: Tls | None = None
+    """The certificate and its key; without, plain HTTP."""
+
+    insecure: bool = False
+    """Whether others may reach it without TLS, because a proxy or a port-forward in front has it."""
+
     tokens: tuple[WebToken, ...] = ()
     """Without any, whoever reaches the address may do everything; so then it must be a loopback address."""
 
@@ -60,9 +66,12 @@ class WebSettings(BaseModel):
     @property
     def finding_link(self) -> str:
         """The page of a finding, with `{uid}` where its uid goes; "" while only the system knows the port."""
-        if not self.public_url and not self.port:
-            return ""
-        return f"{(self.public_url or f'http://{self.address}').rstrip('/')}/findings/{{uid}}"
+        return f"{self.url}/findings/{{uid}}" if self.public_url or self.port else ""
+
+    @property
+    def url(self) -> str:
+        """Where people reach it, as far as the settings tell."""
+        return self.public_url.rstrip("/") or f"{'https' if self.tls else 'http'}://{self.address}"
 
     @property
     def is_loopback(self) -> bool:
@@ -77,70 +86,52 @@ class Front:
     """Serves one ASGI application; `has_pages` says whether it is more than probes. `port` is known once started."""
 
     def __init__(self, application: App, settings: WebSettings, *, has_pages: bool) -> None:
-        self._application = application
         self._settings = settings
         self._has_pages = has_pages
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
-        self._socket: socket.socket | None = None
-        self.port = 0
+        self._refused: Counter[str] = Counter()
+        self._port = HttpPort(application, settings, _BOUNDS, "front", self._refused_one, has_lifespan=has_pages)
+
+    @property
+    def port(self) -> int:
+        """The open port, 0 before `start`."""
+        return self._port.port
 
     def start(self) -> None:
-        """Open the port. Raises ConfigError for an open address without tokens, ServiceError for one that is taken."""
-        settings = self._settings
-        if self._has_pages and not settings.is_loopback and not settings.tokens:
-            raise ConfigError(
-                f"web.address {settings.address} can be reached by others, and there are no web.tokens",
-                hint="add tokens, or listen on 127.0.0.1",
-            )
-        self._socket = _bind(settings)
-        self.port = self._socket.getsockname()[1]
-        config = uvicorn.Config(
-            self._application,
-            loop="asyncio",
-            ws="none",
-            lifespan="on" if self._has_pages else "off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE_S,
-        )
-        self._server = uvicorn.Server(config)
-        is_up = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(is_up,), name="ebbtide-front", daemon=True)
-        self._thread.start()
-        is_up.wait(_START_S)
+        """Open the port.
+
+        Raises ConfigError for an address that others can reach without what that needs, ServiceError for one that is
+        taken.
+        """
+        if self._has_pages:
+            check_open(self._settings)
+        self._port.start()
 
     def stop(self) -> None:
         """Answer what is in flight and close."""
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join(_GRACE_S + 3)
-        if self._socket is not None:
-            self._socket.close()
+        self._port.stop()
 
     def figures(self) -> Figures:
-        """Nothing of its own."""
-        return Figures()
+        """Connections that were hung up on, by reason."""
+        return Figures(capacity={f"pages_refused_{why}": float(many) for why, many in sorted(self._refused.items())})
 
-    def _run(self, is_up: threading.Event) -> None:
-        server, bound = self._server, self._socket
-        if server is None or bound is None:
-            raise ServiceError("the port is not open")
-        # The socket listens already: what connects from here on waits until the loop runs.
-        bound.listen(128)
-        is_up.set()
-        server.run(sockets=[bound])
+    def _refused_one(self, why: str) -> None:
+        self._refused[why] += 1
 
 
-def _bind(settings: WebSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((settings.host, settings.port))
-    except OSError as error:
-        bound.close()
-        hint = "is the port taken by another process?"
-        raise ServiceError(f"cannot listen on {settings.address}: {error.strerror}", hint=hint) from error
-    return bound
+def check_open(settings: WebSettings) -> None:
+    """Raise ConfigError where others reach the pages without TLS or without tokens.
+
+    `insecure: true` says that something in front sees to TLS; tokens are needed in any case.
+    """
+    if settings.is_loopback:
+        return
+    missing = []
+    if not settings.tokens:
+        missing.append("`web.tokens`")
+    if settings.tls is None and not settings.insecure:
+        missing.append("TLS (`web.tls`)")
+    if missing:
+        raise ConfigError(
+            f"web.address {settings.address} can be reached from other machines and lacks {' and '.join(missing)}",
+            hint="listen on 127.0.0.1, add what is missing, or say `insecure: true` if a proxy in front has the TLS",
+        )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from ebbtide import __version__
 from ebbtide.guard import Guard
 from ebbtide.receive.settings import Receivers
+from ebbtide.receive.snippet import sender_settings
 from ebbtide.service.front import Front, WebSettings
 from ebbtide.service.probes import Probes
 from ebbtide.service.process import Server, Service
@@ -40,6 +42,6 @@ def _site(service: Service, web: WebSettings, receivers: Receivers) -> Site:
         health=service.health,
         version=__version__,
         tokens=tuple(Token.of(one.name, one.token.get_secret_value(), _SCOPES[one.scope]) for one in web.tokens),
-        public_url=web.public_url or f"http://{web.address}",
-        is_receiving=bool(receivers.listeners()),
+        public_url=web.url,
+        sender_settings=sender_settings(receivers, urlsplit(web.url).hostname or web.host),
     )

@@ -7,6 +7,7 @@ from sending requests in its visitor's name, also where there is no log-in.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 #: Probes come to the address of a pod, under no name of ours.
 _ANY_HOST = ("/healthz", "/readyz")
 
+#: So long a body may take to come, whatever it is.
+_BODY_TIME_S = 15.0
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -35,15 +38,18 @@ HEADERS = {
 }
 
 
-class _TooLarge(HTTPException):
-    """More bytes came than are taken. A kind that FastAPI passes on from where it reads a body."""
+class _Refused(HTTPException):
+    """More bytes came than are taken, or too slowly. A kind that FastAPI passes on from where it reads a body."""
 
 
 class Guard:
     """ASGI middleware. `hosts` are names without a port that are ours beside loopback."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], most_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: frozenset[str], most_body_bytes: int, body_time_s: float = _BODY_TIME_S
+    ) -> None:
         self._app = app
+        self._body_time_s = body_time_s
         self._hosts = hosts | _LOOPBACK
         self._most = most_body_bytes
 
@@ -70,21 +76,29 @@ class Guard:
             try:
                 await self._app(scope, self._counting(receive), answering)
                 return
-            except _TooLarge:
+            except _Refused as error:
                 if has_begun:
                     raise
-                refusal = (413, f"a request of more than {self._most} bytes", "send less at once")
+                refusal = (error.status_code, error.detail, "send less at once")
         await _refuse(answering, *refusal)
 
     def _counting(self, receive: Receive) -> Receive:
-        taken = 0
+        taken, is_whole = 0, False
+        deadline_s = asyncio.get_running_loop().time() + self._body_time_s
 
         async def counted() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, is_whole
+            if is_whole:  # what is awaited now is that the visitor leaves
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline_s):
+                    message = await receive()
+            except TimeoutError:
+                raise _Refused(408, f"the request was not here after {self._body_time_s:g} s") from None
             taken += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
             if taken > self._most:
-                raise _TooLarge(413, f"a request of more than {self._most} bytes")
+                raise _Refused(413, f"a request of more than {self._most} bytes")
             return message
 
         return counted

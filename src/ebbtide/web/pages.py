@@ -74,8 +74,7 @@ def findings_page(request: Request, site: TheSite, view: TheView, who: PageReade
         total=view.search.pulse(Search("all")).findings,
         span=span,
         until_ns=until_ns,
-        is_receiving=site.is_receiving,
-        public_url=site.public_url,
+        sender_settings=site.sender_settings,
         labels={one.id: one.short_name for one in site.catalogue.detections.values()},
     )
 

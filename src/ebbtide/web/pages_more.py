@@ -119,7 +119,7 @@ def health_page(request: Request, site: TheSite, view: TheView, who: PageReader)
     health = site.health()
     return render(
         request, "health.html", who, health=health, budget=_budget(view, site, until_ns), until_ns=until_ns,
-        entities=len(view.identity.entities), is_receiving=site.is_receiving,
+        entities=len(view.identity.entities),
     )  # fmt: skip
 
 

@@ -68,7 +68,8 @@ class Site:
     `tokens` empty: no log-in, whoever reaches the address may do everything; only for loopback. `now` is the time in
     Unix nanoseconds. `health` tells how the service fares. `public_url` is where people reach it: its host is accepted
     beside `hosts` (`localhost` and loopback addresses always are). `session_key` signs cookies; None makes one for the
-    life of the process, so that a restart logs everybody out. `is_receiving`: samples can be sent to `public_url`.
+    life of the process, so that a restart logs everybody out. `sender_settings`: what a sender writes
+    into its settings to send here, "" where nothing is received.
     `fixed_filters` come from files and can only be read here.
     """
 
@@ -82,6 +83,6 @@ class Site:
     public_url: str = "http://127.0.0.1:8765"
     hosts: tuple[str, ...] = ()
     session_key: str | None = None
-    is_receiving: bool = False
+    sender_settings: str = ""
     fixed_filters: tuple[Filter, ...] = ()
     most_body_bytes: int = 256 * 1024
