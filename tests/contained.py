@@ -90,7 +90,7 @@ class Contained:
             assert self.runner.poll() is None and time.monotonic() < end, self.said()
             time.sleep(0.1)
 
-    def capabilities(self) -> dict[str, str]:
+    def status(self) -> dict[str, str]:
         """The fields of /proc/PID/status."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -103,8 +103,9 @@ def contained(
     """`given` is what stands under /etc/ebbtide, `volume` what the command may write. Skips without root."""
     if os.geteuid() != 0 or any(shutil.which(name) is None for name in ("unshare", "setpriv", "nsenter", "curl")):
         pytest.skip("needs root, util-linux and curl")
-    needed = {Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), *map(Path, environment.values())}
-    hidden = [(top, one) for one in sorted(needed) if one.is_absolute() and (top := _closed_parent(one))]
+    paths = [Path(one) for one in environment.values() if one.startswith("/")]
+    needed = {Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), *paths}
+    hidden = [(top, one) for one in sorted(needed) if one.exists() and (top := _closed_parent(one))]
     inner = {
         "GIVEN": str(given), "VOLUME": str(volume), "RUN_AS": str(USER), "WORK": str(Path(__file__).parents[1]),
         "HIDDEN": " ".join(f"{top}:{one}" for top, one in hidden),

@@ -10,12 +10,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
 import pytest
+from requests_of_decode import Point, proto
 
 from contained import PLACES, USER, contained
+from ebbtide.store.store import Store
 from manifests import ROOT, container, make_secrets, pod, settings
 
 FILE = ROOT / "deploy" / "Containerfile"
@@ -107,21 +110,19 @@ def given(tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_pod_takes_data_answers_its_probes_and_ends_on_sigterm(installed, given, tmp_path):
+def test_the_pod_takes_data_and_answers_its_probes(installed, given, tmp_path):
     """The manifest's settings and arguments, at its own ports, which are open to all: the network is the test's own."""
     arguments = [one.replace("/etc/ebbtide", PLACES["/etc/ebbtide"]) for one in container()["args"]]
-    environment = {"PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}
     volume, log = tmp_path / "volume", tmp_path / "log"
     volume.mkdir()
     ports = {one["name"]: one["containerPort"] for one in container()["ports"]}
     web = f"http://127.0.0.1:{ports['web']}"
-    with contained([sys.executable, installed / "bin" / "ebbtide", *arguments], given, volume, log, environment) as ran:
+    with contained([*command_of(installed), *arguments], given, volume, log, environment_of(installed)) as ran:
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             asks = container()[probe]["httpGet"]
             ran.until_up(f"http://127.0.0.1:{ports[asks['port']]}{asks['path']}")
 
-        status = ran.capabilities()
-        assert status["NSpid"].split()[-1] == "1"
+        status = ran.status()
         assert status["Uid"].split() == [str(USER)] * 4
         assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
         assert status["NoNewPrivs"] == "1"
@@ -136,8 +137,36 @@ def test_the_pod_takes_data_answers_its_probes_and_ends_on_sigterm(installed, gi
         admin = f"Authorization: Bearer {(given / 'admin').read_text()}"
         assert ran.get(f"{web}/api/v1/findings", "-H", admin)[0] == 200
         assert "ebbtide_ready 1.0" in ran.get(f"{web}/metrics")[1]
+    assert {one.name for one in volume.iterdir()} <= {"ebbtide.duckdb", "ebbtide.duckdb.wal"}
+
+
+def test_process_1_ends_gently_on_sigterm_with_what_it_accepted_on_disk(installed, tmp_path):
+    """The command and no argument, as the image starts it: settings by the environment, a store beside its volume."""
+    given, volume, log = tmp_path / "given", tmp_path / "volume", tmp_path / "log"
+    given.mkdir()
+    volume.mkdir()
+    (given / "ebbtide.yaml").write_text("receivers: {otlp_http: {address: '127.0.0.1:4318', cluster: prod}}\n")
+    environment = environment_of(installed) | {"EBBTIDE_CONFIG": f"{PLACES['/etc/ebbtide']}/ebbtide.yaml"}
+    assert "EBBTIDE_CONFIG=/etc/ebbtide/ebbtide.yaml" in last_of("ENV")
+    (tmp_path / "body").write_bytes(proto([Point(value=48211, end_ns=time.time_ns())]))
+    post = ["--data-binary", f"@{tmp_path / 'body'}", "-H", "content-type: application/x-protobuf"]
+    with contained([*command_of(installed), *json.loads(last_of("CMD"))], given, volume, log, environment) as ran:
+        ran.until_up("http://127.0.0.1:8765/readyz")
+        assert ran.status()["NSpid"].split()[-1] == "1"
+        assert ran.get("http://127.0.0.1:4318/v1/metrics", *post)[0] == 200
 
         os.kill(ran.pid, signal.SIGTERM)
+
         assert ran.runner.wait(60) == 0, ran.said()
         assert ran.events() == ["started", "stopping", "stopped"]
     assert [one.name for one in volume.iterdir()] == ["ebbtide.duckdb"]
+    with Store.open(volume / "ebbtide.duckdb") as store:
+        assert list(store.totals().values()) == [48211]
+
+
+def command_of(installed: Path) -> list[str | Path]:
+    return [sys.executable, installed / "bin" / "ebbtide"]
+
+
+def environment_of(installed: Path) -> dict[str, str]:
+    return {"PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}
