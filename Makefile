@@ -24,11 +24,12 @@ system:
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(SYSTEM) >/dev/null; \
 	else echo "for all tests: apt-get install $(SYSTEM)"; fi
 
-lint: $(VENV)/developing  ## style, types, the direction of imports
+lint: $(VENV)/developing  ## style, types, the direction of imports, known holes in dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python deploy/audit.py
 
 unit: $(VENV)/developing
 	$(BIN)/pytest -n auto
