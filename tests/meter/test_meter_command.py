@@ -119,9 +119,12 @@ def test_check_prints_what_is_missing_and_ends(tmp_path):
 def test_headers_may_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("TIDE_TOKEN", "secret")
     assert parse_headers(["Authorization: ${env:TIDE_TOKEN}"]) == (("authorization", "secret"),)
+    assert parse_headers(["Authorization: Bearer ${env:TIDE_TOKEN}"]) == (("authorization", "Bearer secret"),)
 
 
-@pytest.mark.parametrize("line", ["no colon", ": empty", "a: b\r\nc: d", "x: ${env:TIDE_NOT_SET}"])
+@pytest.mark.parametrize(
+    "line", ["no colon", ": empty", "a: b\r\nc: d", "x: ${env:TIDE_NOT_SET}", "x: a ${env:TIDE_NOT_SET}"]
+)
 def test_headers_that_are_none_are_refused_without_their_value(line):
     with pytest.raises(UsageError) as caught:
         parse_headers([line])

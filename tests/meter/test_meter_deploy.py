@@ -36,6 +36,18 @@ def test_the_daemonset_has_the_capabilities_and_no_more(objects):
     assert objects["DaemonSet"]["spec"]["template"]["spec"]["hostPID"]
 
 
+def test_it_sends_encrypted_with_a_token_from_a_namespace_of_its_own(objects):
+    spec = objects["DaemonSet"]["spec"]["template"]["spec"]
+    snippet = yaml.safe_load((ROOT / "deploy" / "snippets" / "meter.yaml").read_text())
+    assert spec["containers"][0]["args"] == snippet["args"]
+    env = {one["name"]: one for one in spec["containers"][0]["env"]}
+    assert (
+        env["EBBTIDE_AUTHORIZATION"]["valueFrom"]["secretKeyRef"]["name"] == spec["volumes"][0]["secret"]["secretName"]
+    )
+    places = {one["metadata"].get("namespace") for one in objects.values()} - {None}
+    assert places == {objects["Namespace"]["metadata"]["name"]} != {"ebbtide"}
+
+
 def test_the_role_only_reads(objects):
     rules = objects["ClusterRole"]["rules"]
     assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -73,6 +74,9 @@ def meter(
         raise typer.Exit(error.exit_code) from error
 
 
+_VARIABLE = re.compile(r"\$\{env:([^}]+)\}")
+
+
 def parse_headers(lines: list[str]) -> tuple[tuple[str, str], ...]:
     """Headers from 'Name: value'. Raises UsageError for anything else, never with the value in it.
 
@@ -85,12 +89,10 @@ def parse_headers(lines: list[str]) -> tuple[tuple[str, str], ...]:
         value = value.strip()
         if not colon or not name.strip() or "\n" in value or "\r" in value:
             raise UsageError("a header that is not 'Name: value'", hint="--header 'Authorization: ${env:TOKEN}'")
-        if value.startswith("${env:") and value.endswith("}"):
-            variable = value[6:-1]
-            if variable not in os.environ:
-                raise UsageError(f"the environment has no {variable}", hint=f"header {name.strip()} asks for it")
-            value = os.environ[variable]
-        headers.append((name.strip().lower(), value))
+        missing = [variable for variable in _VARIABLE.findall(value) if variable not in os.environ]
+        if missing:
+            raise UsageError(f"the environment has no {missing[0]}", hint=f"header {name.strip()} asks for it")
+        headers.append((name.strip().lower(), _VARIABLE.sub(lambda found: os.environ[found[1]], value)))
     return tuple(headers)
 
 
