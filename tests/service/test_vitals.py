@@ -1,6 +1,7 @@
 import dataclasses
 
 from build import NGINX, Point, batch_of
+from ebbtide.errors import ServiceError
 from ebbtide.health import Severity, SourceState
 from ebbtide.series import HOUR_NS, MINUTE_NS
 from ebbtide.service.vitals import Figures, Vitals, hiding_shares
@@ -77,6 +78,23 @@ def test_clocks_failing_sinks_floods_and_what_came_too_late_are_told():
     assert "7 samples came more than a day late" in told
     assert "More names arrive than the caps allow" in told
     assert health.received == {"dropped_too_late": 7}
+
+
+def test_a_store_that_cannot_be_opened_anew_is_told_and_the_rest_as_well(tmp_path, monkeypatch):
+    with Store.open(tmp_path / "s.duckdb") as store:
+        rounds = rounds_of(store, 0)
+        vitals = vitals_of(store, rounds, Figures(capacity={"commits_failing": 4.0}))
+
+        def refuse() -> None:
+            raise ServiceError("the disk is full", hint="make room")
+
+        monkeypatch.setattr(store, "heal", refuse)
+        health = vitals.gather(MINUTE_NS)
+
+    assert "The store cannot be read: the disk is full" in texts(health)
+    assert not health.is_ready
+    assert health.capacity["commits_failing"] == 4
+    assert vitals.trouble() == "nothing that arrives can be stored: 4 commits in a row have failed"
 
 
 def test_a_filter_that_hides_most_is_told_once_there_are_enough_findings():

@@ -158,6 +158,10 @@ class Service:
         """Whether rounds go well."""
         return self._vitals().is_ready(self.now())
 
+    def trouble(self) -> str:
+        """What stands in the way of what arrives; "" for nothing."""
+        return self._vitals().trouble()
+
     def _vitals(self) -> Vitals:
         settings = self.config.settings
         return Vitals(self.store, self.rounds, self.config.sinks, settings.tick, self._figures, settings.filter_share)
