@@ -67,12 +67,15 @@ def test_clocks_failing_sinks_floods_and_what_came_too_late_are_told():
         with store.transaction():
             store.outbox.write([Message("u", "opened", 1, "{}")], "s")
         store.outbox.failed(store.outbox.head("s", 1)[0], "refused", 5)
-        figures = Figures({"dropped_too_late": 7}, {"guard_folded_series": 3.0, "commits_failing": 4.0})
+        figures = Figures(
+            {"dropped_too_late": 7}, {"guard_folded_series": 3.0, "commits_failing": 4.0, "clock_step_s": -86400.0}
+        )
         health = vitals_of(store, rounds, figures).gather(6 * MINUTE_NS)
 
     told = " | ".join(texts(health))
     assert "Nothing that arrives can be stored: 4 commits in a row have failed" in told
     assert not health.is_ready
+    assert "The clock of this machine has jumped by -86400 s, and is not followed" in told
     assert "The clock of cluster prod is 300 s ahead" in told
     assert "The sink s fails, 1 deliveries wait: refused" in told
     assert "7 samples came more than a day late" in told

@@ -27,6 +27,7 @@ from ebbtide.service.courier import Courier
 from ebbtide.service.front import WebSettings
 from ebbtide.service.rounds import Rounds
 from ebbtide.service.sources import Sightings
+from ebbtide.service.steady import SteadyClock
 from ebbtide.service.vitals import Figures, Vitals
 from ebbtide.store.outbox import Bounds
 from ebbtide.store.store import Store
@@ -66,12 +67,13 @@ class Service:
         log: Log,
         build: Build = no_servers,
         read_config: Callable[[], Config] | None = None,
-        now: Callable[[], int] = time.time_ns,
+        now: Callable[[], int] | None = None,
     ) -> None:
         self.config = config
         self.detectors = detectors
         self.log = log
-        self.now = now
+        self.steady = SteadyClock(*([] if now is None else [now, now]))
+        self.now: Callable[[], int] = self.steady
         self._build = build
         self._read_config = read_config
         self._servers: list[Server] = []
@@ -174,7 +176,7 @@ class Service:
             for name, count in figures.received.items():
                 received[name] = received.get(name, 0) + count
             capacity.update(figures.capacity)
-        return Figures(received, capacity)
+        return Figures(received, {**capacity, "clock_step_s": self.steady.step_s})
 
     # -- rounds
 

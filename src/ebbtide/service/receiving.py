@@ -9,6 +9,7 @@ from ebbtide.guard import Guard
 from ebbtide.receive.intake import Intake
 from ebbtide.receive.serving import Server, serve
 from ebbtide.receive.settings import Receivers
+from ebbtide.service.steady import SteadyClock
 from ebbtide.service.vitals import Figures
 from ebbtide.store.store import Store
 
@@ -16,9 +17,10 @@ from ebbtide.store.store import Store
 class Receiving:
     """Opens what the settings say; stops ports first, then the intake, so that what is in flight is answered."""
 
-    def __init__(self, store: Store, receivers: Receivers, guard: Guard) -> None:
+    def __init__(self, store: Store, receivers: Receivers, guard: Guard, clock: SteadyClock | None = None) -> None:
+        clock = clock or SteadyClock()
         self._store = store
-        self._intake = Intake(store, receivers.intake, admit=guard.admit)
+        self._intake = Intake(store, receivers.intake, clock=clock, admit=guard.admit, witness=clock.witness)
         self._receivers = receivers
         self._guard = guard
         self._servers: Sequence[Server] = ()

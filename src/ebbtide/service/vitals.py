@@ -253,6 +253,11 @@ def _of_figures(received: Mapping[str, int], capacity: Mapping[str, float]) -> I
             Severity.CRITICAL, f"Nothing that arrives can be stored: {failing:.0f} commits in a row have failed",
             "is the disk full or read-only? senders are told to come again",
         )  # fmt: skip
+    if step_s := capacity.get("clock_step_s", 0):
+        yield Problem(
+            Severity.WARNING, f"The clock of this machine has jumped by {step_s:+.0f} s, and is not followed",
+            "check its NTP; it is followed once data arrive that end near its time, or none for an hour",
+        )  # fmt: skip
     if late := received.get("dropped_too_late", 0):
         yield Problem(
             Severity.WARNING, f"{late} samples came more than a day late and were dropped",
