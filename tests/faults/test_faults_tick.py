@@ -58,7 +58,8 @@ def test_kill_9_during_ticks_loses_and_repeats_no_finding_and_no_message(tmp_pat
 
     assert kills
     expected = outcome(undisturbed)
-    assert len(expected[0]) == 2
+    assert expected[0]
+    assert len(expected[1]) >= 2
     assert outcome(killed) == expected
     record_property(
         "figure",
