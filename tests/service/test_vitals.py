@@ -2,13 +2,14 @@ import dataclasses
 
 from build import NGINX, Point, batch_of
 from ebbtide.errors import ServiceError
-from ebbtide.health import Severity, SourceState
+from ebbtide.health import Problem, Severity, SourceState
 from ebbtide.series import HOUR_NS, MINUTE_NS
 from ebbtide.service.vitals import Figures, Vitals, hiding_shares
 from ebbtide.store.outbox import Message
 from ebbtide.store.store import Store
 from serviced import SINKS, rounds_of
 
+UNREAD = Problem(Severity.WARNING, "the preset x takes nothing", "is it the right one?")
 DEV = dataclasses.replace(NGINX, cluster="dev")
 
 
@@ -68,13 +69,16 @@ def test_clocks_failing_sinks_floods_and_what_came_too_late_are_told():
             store.outbox.write([Message("u", "opened", 1, "{}")], "s")
         store.outbox.failed(store.outbox.head("s", 1)[0], "refused", 5)
         figures = Figures(
-            {"dropped_too_late": 7}, {"guard_folded_series": 3.0, "commits_failing": 4.0, "clock_step_s": -86400.0}
+            {"dropped_too_late": 7},
+            {"guard_folded_series": 3.0, "commits_failing": 4.0, "clock_step_s": -86400.0},
+            (UNREAD,),
         )
         health = vitals_of(store, rounds, figures).gather(6 * MINUTE_NS)
 
     told = " | ".join(texts(health))
     assert "Nothing that arrives can be stored: 4 commits in a row have failed" in told
     assert not health.is_ready
+    assert UNREAD in health.problems
     assert "The clock of this machine has jumped by -86400 s, and is not followed" in told
     assert "The clock of cluster prod is 300 s ahead" in told
     assert "The sink s fails, 1 deliveries wait: refused" in told

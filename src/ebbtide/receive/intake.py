@@ -274,7 +274,8 @@ class Intake:
         for body, part in zip(group.bodies, group.batches, strict=True):
             late = int((part.end_ns < oldest_ns).sum()) if dropped["too_late"] else 0
             duplicates = dropped["duplicate"] if len(group.bodies) == 1 or not dropped["duplicate"] else None
-            self.tally.store(body.protocol, len(body.content), part.counts)
+            source = body.source.preset.name, body.source.cluster
+            self.tally.store(body.protocol, len(body.content), part.counts, source)
             self._resolve(body, _receipt(part.counts, late, duplicates))
 
     def _one_by_one(self, group: _Group) -> None:

@@ -29,10 +29,11 @@ LEAST_FINDINGS = 20
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What parts beside the clockwork count: `received` points by outcome, `capacity` by name; both may be empty."""
+    """What parts beside the clockwork count: `received` points by outcome, `capacity` by name, and what they tell."""
 
     received: Mapping[str, int] = field(default_factory=dict)
     capacity: Mapping[str, float] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Vitals:
             *_of_sources(known.sources),
             *_of_sinks(known.sinks),
             *known.problems,
+            *figures.problems,
             *_of_figures(figures.received, capacity),
         ]
         order = [Severity.CRITICAL, Severity.WARNING, Severity.NOTE]
