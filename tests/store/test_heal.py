@@ -82,3 +82,13 @@ def test_a_segment_that_could_not_be_dropped_is_still_read(tmp_path, limit):
         assert store.segments == segments
         assert stored(store) == sent(range(1))
         assert store.retain(100 * DAY_NS, Retention())["samples"] == 50
+
+
+def test_a_closed_store_stays_closed(tmp_path):
+    path = tmp_path / "e.duckdb"
+    with Store.open(path) as store:
+        pass
+    for late in (store.lane, store.view, store.heal, lambda: store.begin("live", "late")):
+        with pytest.raises(ServiceError, match="closed"):
+            late()
+    Store.open(path).close()

@@ -57,6 +57,7 @@ class Store(View):
         self._depth = 0
         self._deriving = threading.RLock()
         self._connect_again = connect_again
+        self._is_closed = False
         self._guests: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         self._con = con
         self._cache = OpenedCache()
@@ -73,6 +74,7 @@ class Store(View):
     def close(self) -> None:
         """Write what is in the log into the file, and let go of it."""
         with self.lock:
+            self._is_closed = True
             self._con.close()
 
     def view(self) -> View:
@@ -103,6 +105,8 @@ class Store(View):
         ServiceError while it cannot be opened.
         """
         with self.lock:
+            if self._is_closed:
+                raise ServiceError("the store is closed")
             if self._depth or not is_dead(self._con):
                 return
             for one in [self._con, *self._guests]:
