@@ -118,7 +118,7 @@ def learned(store: Store) -> list[dict[str, object]]:
 def test_duplicates_in_any_order_change_nothing(make, record_property):
     rng = random.Random(5)
     bodies = [
-        proto([of(f"w{name}x", rng.randrange(10**6), END_NS - number * 30 * SECOND_NS) for name in "abc"])
+        proto([of(f"w{name}x", rng.randrange(10**6), END_NS - number * 10 * SECOND_NS) for name in "abc"])
         for number in range(BODIES)
     ]
     (once, tidy), (often, messy) = make(), make()

@@ -36,7 +36,7 @@ def limit(served: Served, size: int) -> None:
 
 def more(senders: list[Sender], points: int = POINTS) -> None:
     before = acknowledged(senders)
-    until(lambda: acknowledged(senders) >= before + points)
+    until(lambda: acknowledged(senders) >= before + points, longest_s=60 + points / 20)
 
 
 def compare(path: Path, senders: list[Sender]) -> int:
