@@ -40,8 +40,12 @@ bench: $(VENV)/developing  ## ratios of speed, measured in one run; needs Victor
 quality: $(VENV)/developing  ## the outbound detector on months of real traffic (skipped where the data are absent)
 	$(BIN)/python -m ebbtide.lab.quality
 
-faults: $(VENV)/developing  ## the longer runs of what must never lose data
-	EBBTIDE_KILLS=50 EBBTIDE_RETENTION_DAYS=40 $(BIN)/pytest -q tests/store/test_retention.py tests/store/test_durability.py tests/receive/test_receive_ledger.py
+# Kills, retention and sizes as large as a few minutes allow; each fault prints its figure at the end.
+FAULTS := EBBTIDE_KILLS=50 EBBTIDE_RETENTION_DAYS=40 EBBTIDE_FAULT_POINTS=20000 EBBTIDE_FAULT_BODIES=5000 \
+	EBBTIDE_FAULT_SERIES=100000 EBBTIDE_FAULT_HOURS=7
+faults: $(VENV)/developing  ## the longer runs of what must never lose data, each with its figure
+	$(FAULTS) $(BIN)/pytest -q -n0 tests/faults tests/store/test_retention.py tests/store/test_durability.py \
+	  tests/store/test_heal.py tests/receive/test_receive_ledger.py
 
 docs: $(VENV)/developing  ## regenerate the reference pages that tests compare with the code, and the pictures
 	$(BIN)/python docs/generate.py

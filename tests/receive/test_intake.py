@@ -420,3 +420,15 @@ def fuzzed():
         intake.start()
         yield intake, Source.of(load_preset("opentelemetry-network"), "default")
         intake.stop()
+
+
+def test_the_time_of_each_body_is_witnessed(source):
+    heard: list[int] = []
+    with Store.open() as store:
+        intake = Intake(store, clock=lambda: END_NS + 60 * SECOND_NS, witness=heard.append)
+        intake.start()
+        intake.submit(proto([Point()]), "otlp_proto", source, "test").result(30)
+        intake.submit(b"", "otlp_proto", source, "test").result(30)
+        intake.stop()
+
+    assert heard == [END_NS]

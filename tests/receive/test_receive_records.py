@@ -18,7 +18,7 @@ from ebbtide.decode.session import Session
 from ebbtide.errors import ConfigError, DecodeError, NotFoundError, ServiceError
 from ebbtide.receive.deadlines import Deadlines
 from ebbtide.receive.heard import Clusters
-from ebbtide.receive.receipt import Heard, Receipt
+from ebbtide.receive.receipt import Heard, Receipt, Unread
 from ebbtide.receive.refusal import Reason, Refusal, not_stored
 from ebbtide.receive.room import Room
 from ebbtide.receive.settings import Listener, Token
@@ -49,14 +49,14 @@ def test_a_receipt_in_words():
 
 def test_a_snapshot_of_counters_is_a_copy():
     tally = Tally()
-    tally.store("hec", 10, Counts(accepted=2, rejected=Counter(negative=1)))
+    tally.store("hec", 10, Counts(accepted=2, rejected=Counter(negative=1)), ("p", "c"))
     tally.refuse("hec", "busy")
     tally.answer_late("hec")
     tally.commit(2, Counter(duplicate=1), 0.5)
     tally.fail()
     rest = {"waiting_bodies": 0, "held_bytes": 0, "readings_evicted": 0, "clusters_forgotten": 0}
     before = tally.snapshot(**rest)
-    tally.store("hec", 10, Counts(accepted=5))
+    tally.store("hec", 10, Counts(accepted=5), ("p", "c"))
     tally.commit(5, Counter(), 0.5)
     assert before.traffic["hec"].points.accepted == 2
     assert before.traffic["hec"].refused == {"busy": 1}
@@ -162,3 +162,16 @@ def test_a_deadline_calls_only_for_who_is_late():
         assert not in_time.is_set()
     finally:
         deadlines.close()
+
+
+def test_a_source_of_which_nothing_is_taken_is_told_apart_from_one_that_is_read():
+    tally = Tally()
+    for _ in range(3):
+        tally.store("otlp_http", 10, Counts(ignored=Counter(other_metric=50)), ("wrong", "c"))
+        tally.store("otlp_http", 10, Counts(accepted=1, ignored=Counter(other_metric=50)), ("right", "c"))
+    tally.store("otlp_http", 10, Counts(ignored=Counter(heartbeat=1)), ("wrong", "c"))
+    tally.store("otlp_http", 10, Counts(rejected=Counter(negative=2)), ("right", "c"))
+    unread = tally.snapshot(waiting_bodies=0, held_bytes=0, readings_evicted=0, clusters_forgotten=0).unread
+
+    assert unread["wrong", "c"] == Unread(3, Counter(other_metric=150), True)
+    assert unread["right", "c"] == Unread(1, Counter(negative=2), False)

@@ -84,3 +84,19 @@ def test_a_sink_that_hangs_is_left_and_its_delivery_waits():
         assert len(store.outbox.head("s", 9)) == 1
         sink.may_go.set()
         assert courier.stop()
+
+
+def test_a_lane_that_is_gone_is_opened_anew(monkeypatch):
+    monkeypatch.setattr("ebbtide.service.courier.LOOK_S", 0.01)
+    with Store.open() as store:
+        queued(store, Change.OPENED)
+        gone = store.lane()
+        gone._con.close()
+        lanes = [gone]
+        fresh = store.lane
+        monkeypatch.setattr(store, "lane", lambda: lanes.pop() if lanes else fresh())
+        sink = MemorySink()
+        courier = courier_of(store, sink, Log(io.StringIO()))
+        courier.start()
+        until(lambda: len(sink.deliveries) == 1)
+        courier.stop()

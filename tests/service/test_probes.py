@@ -36,3 +36,9 @@ def test_a_service_whose_rounds_do_not_go_well_is_alive_and_not_ready():
     assert asked(app, "/readyz")[0] == 503
     assert asked(app, "/healthz")[0] == 200
     assert asked(app, "/findings")[0] == 404
+
+
+def test_what_stands_in_the_way_of_data_is_told_beside_ready():
+    app = Probes(lambda: True, lambda: b"", trouble=lambda: "nothing that arrives can be stored")
+
+    assert asked(app, "/readyz") == (200, b"ready; nothing that arrives can be stored\n")

@@ -86,7 +86,7 @@ def test_what_a_receiver_stores_is_judged_delivered_and_counted(tmp_path):
     service, out = service_of(config_of(tmp_path, slots={"web": WebSettings}), servers)
     service.start()
     servers[0].take(quiet(until_s=NOW_S) + burst(end_s=NOW_S - 3600))
-    until(lambda: (tmp_path / "out").exists() and b"opened" in (tmp_path / "out").read_bytes())
+    until(lambda: (tmp_path / "out").exists() and b"opened" in (tmp_path / "out").read_bytes(), longest_s=120)
     health = service.health()
     assert service.is_ready()
     service.stop()

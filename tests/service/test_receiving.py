@@ -1,7 +1,11 @@
+import urllib.request
+
 import pytest
+from requests_of_decode import EDGE, Point, proto
 
 from ebbtide.errors import ServiceError
 from ebbtide.guard import Caps, Guard
+from ebbtide.health import Severity
 from ebbtide.receive.settings import Receivers
 from ebbtide.service.receiving import Receiving
 from ebbtide.store.store import Store
@@ -30,3 +34,27 @@ def test_a_port_that_is_taken_leaves_nothing_open():
         with pytest.raises(ServiceError, match="cannot listen"):
             Receiving(store, taken, Guard(Caps())).start()
         first.stop()
+
+
+def test_a_preset_that_takes_nothing_of_what_it_gets_is_a_problem():
+    wrong = Receivers.model_validate({"otlp_http": {"address": "127.0.0.1:0", "preset": "coroot", "cluster": "shop"}})
+    body = proto([Point(labels=EDGE | {"source.workload.name": f"w{at}"}) for at in range(60)])
+    with Store.open() as store:
+        receiving = Receiving(store, wrong, Guard(Caps()))
+        receiving.start()
+        problems = []
+        for _ in range(2):
+            url = f"http://127.0.0.1:{receiving.ports[0]}/v1/metrics"
+            request = urllib.request.Request(url, body, {"Content-Type": "application/x-protobuf"})
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                assert answer.status == 200
+            problems.append(receiving.figures().problems)
+        receiving.stop()
+
+    assert problems[0] == ()
+    [problem] = problems[1]
+    assert problem.severity is Severity.WARNING
+    assert problem.text == (
+        "The preset coroot takes nothing of what comes for cluster shop: 120 points (120 other_metric)"
+    )
+    assert "preset" in problem.hint

@@ -107,3 +107,16 @@ def test_rounds_go_on_beside_a_thread_that_writes():
         thread.join()
 
     assert faults == []
+
+
+def test_a_round_opens_a_store_anew_that_did_not_survive(tmp_path):
+    with Store.open(tmp_path / "s.duckdb") as store:
+        rounds = rounds_of(store, 0)
+        hear(store, 1)
+        rounds.go(2 * MINUTE_NS)
+        store._con.close()  # as a checkpoint leaves it that failed
+
+        rounds.go(3 * MINUTE_NS)
+
+        assert rounds.error == ""
+        assert sum(store.totals().values()) == 1

@@ -1,13 +1,15 @@
 import dataclasses
 
 from build import NGINX, Point, batch_of
-from ebbtide.health import Severity, SourceState
+from ebbtide.errors import ServiceError
+from ebbtide.health import Problem, Severity, SourceState
 from ebbtide.series import HOUR_NS, MINUTE_NS
 from ebbtide.service.vitals import Figures, Vitals, hiding_shares
 from ebbtide.store.outbox import Message
 from ebbtide.store.store import Store
 from serviced import SINKS, rounds_of
 
+UNREAD = Problem(Severity.WARNING, "the preset x takes nothing", "is it the right one?")
 DEV = dataclasses.replace(NGINX, cluster="dev")
 
 
@@ -66,17 +68,40 @@ def test_clocks_failing_sinks_floods_and_what_came_too_late_are_told():
         with store.transaction():
             store.outbox.write([Message("u", "opened", 1, "{}")], "s")
         store.outbox.failed(store.outbox.head("s", 1)[0], "refused", 5)
-        figures = Figures({"dropped_too_late": 7}, {"guard_folded_series": 3.0, "commits_failing": 4.0})
+        figures = Figures(
+            {"dropped_too_late": 7},
+            {"guard_folded_series": 3.0, "commits_failing": 4.0, "clock_step_s": -86400.0},
+            (UNREAD,),
+        )
         health = vitals_of(store, rounds, figures).gather(6 * MINUTE_NS)
 
     told = " | ".join(texts(health))
     assert "Nothing that arrives can be stored: 4 commits in a row have failed" in told
     assert not health.is_ready
+    assert UNREAD in health.problems
+    assert "The clock of this machine has jumped by -86400 s, and is not followed" in told
     assert "The clock of cluster prod is 300 s ahead" in told
     assert "The sink s fails, 1 deliveries wait: refused" in told
     assert "7 samples came more than a day late" in told
     assert "More names arrive than the caps allow" in told
     assert health.received == {"dropped_too_late": 7}
+
+
+def test_a_store_that_cannot_be_opened_anew_is_told_and_the_rest_as_well(tmp_path, monkeypatch):
+    with Store.open(tmp_path / "s.duckdb") as store:
+        rounds = rounds_of(store, 0)
+        vitals = vitals_of(store, rounds, Figures(capacity={"commits_failing": 4.0}))
+
+        def refuse() -> None:
+            raise ServiceError("the disk is full", hint="make room")
+
+        monkeypatch.setattr(store, "heal", refuse)
+        health = vitals.gather(MINUTE_NS)
+
+    assert "The store cannot be read: the disk is full" in texts(health)
+    assert not health.is_ready
+    assert health.capacity["commits_failing"] == 4
+    assert vitals.trouble() == "nothing that arrives can be stored: 4 commits in a row have failed"
 
 
 def test_a_filter_that_hides_most_is_told_once_there_are_enough_findings():

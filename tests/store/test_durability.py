@@ -36,7 +36,7 @@ def write_until_killed(path: Path, first: int, acknowledged: int, delay_s: float
     return last
 
 
-def test_kill_9_loses_nothing_acknowledged_and_a_retry_repeats_nothing(tmp_path):
+def test_kill_9_loses_nothing_acknowledged_and_a_retry_repeats_nothing(tmp_path, record_property):
     path = tmp_path / "e.duckdb"
     rng = np.random.default_rng(1)
     last = -1
@@ -56,3 +56,8 @@ def test_kill_9_loses_nothing_acknowledged_and_a_retry_repeats_nothing(tmp_path)
                 expected[batch.series[ref].key] += value
         assert store.totals() == dict(expected)
     assert last > KILLS
+    record_property(
+        "figure",
+        f"kill -9 of a writer between commits and roll-ups | {KILLS} kills, {last + 1:,} batches acknowledged "
+        f"| 0 lost, 0 twice: {len(expected)} series equal, the file is sound",
+    )

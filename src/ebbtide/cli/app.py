@@ -16,6 +16,7 @@ from ebbtide.cli import (
     demo,
     filters,
     findings,
+    health,
     importing,
     judging,
     laboratory,
@@ -42,6 +43,7 @@ importing.register(app)
 backfill.register(app)
 judging.register(app)
 findings.register(app)
+health.register(app)
 serving.register(app)
 triage.register(app)
 ui.register(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from ebbtide.cli import console
 from ebbtide.cli.options import DEFAULT_DB, Db, Json, parse_span
+from ebbtide.cli.remote import Server, TokenFile, in_path, remote_of
 from ebbtide.finding.filters import Filter, matchers_text, parse_matchers
 from ebbtide.finding.text import rfc3339
 from ebbtide.series import SECOND_NS
@@ -22,12 +24,17 @@ _EXAMPLE = """Example: ebbtide filters add backups --reason nightly --match '{pr
 
 
 @app.command("list", help="All filters with their hits.")
-def list_command(db: Db = DEFAULT_DB, as_json: Json = False) -> None:
+def list_command(
+    db: Db = DEFAULT_DB, as_json: Json = False, server: Server = None, token_file: TokenFile = None
+) -> None:
     """One line per filter, those that have expired included."""
-    with Store.open(db, is_new_allowed=False) as store:
-        filters = store.filters.all()
-    now_ns = time.time_ns()
-    rows = [_row(one, now_ns) for one in filters]
+    if remote := remote_of(server, token_file):
+        rows = [_row_of(one) for one in remote.get("/filters")["filters"]]
+    else:
+        with Store.open(db, is_new_allowed=False) as store:
+            filters = store.filters.all()
+        now_ns = time.time_ns()
+        rows = [_row(one, now_ns) for one in filters]
     columns = ("name", "matchers", "owner", "reason", "expires", "hits", "active")
     if as_json:
         console.print_json([dict(zip(columns, row, strict=True)) for row in rows])
@@ -42,6 +49,12 @@ def _row(one: Filter, now_ns: int) -> tuple[object, ...]:
     return one.id, matchers_text(one.matchers), one.owner, one.reason, expires, one.hits, one.is_active(now_ns)
 
 
+def _row_of(answer: dict[str, str | int | None]) -> tuple[object, ...]:
+    expires = "never" if answer["expires"] is None else re.sub(r"\.\d+", "", str(answer["expires"]))
+    named = [answer[name] for name in ("name", "matchers", "owner", "reason")]
+    return *named, expires, answer["hits"], answer["is_active"]
+
+
 @app.command("add", help="Add a filter, or replace the one of this name.", epilog=_EXAMPLE)
 def add_command(
     name: Annotated[str, typer.Argument(help="Its name.")],
@@ -50,21 +63,36 @@ def add_command(
     owner: Annotated[str, typer.Option(help="Who answers for it.", envvar="USER")],
     expires: Annotated[str, typer.Option(help="After how long it ends; `never` for never.")] = "30d",
     db: Db = DEFAULT_DB,
+    server: Server = None,
+    token_file: TokenFile = None,
 ) -> None:
-    """Keep a filter and say what it would hide of the findings there are."""
+    """Keep a filter, say what it would hide of the findings there are; in a service its owner is the token's name."""
     now_ns = time.time_ns()
     ends_ns = None if expires == "never" else now_ns + parse_span(expires)
     added = Filter(name, parse_matchers(match, "--match"), owner, reason, now_ns, ends_ns)
-    with Store.open(db, is_new_allowed=False) as store:
-        covered, found = add_filter(store, added, now_ns)
+    if remote := remote_of(server, token_file):
+        found = remote.post("/filters/preview", {"matchers": match})["of"]
+        wanted = {"name": name, "matchers": match, "reason": reason, "expires": expires}
+        covered = remote.post("/filters", wanted)["covered"]
+    else:
+        with Store.open(db, is_new_allowed=False) as store:
+            covered, found = add_filter(store, added, now_ns)
     console.say(f"Filter {name} hides {covered} of {found} findings there are.")
     if covered > found / 2:
         console.warn("that is more than half of all findings: would a narrower matcher do?")
 
 
 @app.command("remove", help="Remove a filter; what it hid is shown again.")
-def remove_command(name: Annotated[str, typer.Argument(help="Its name.")], db: Db = DEFAULT_DB) -> None:
+def remove_command(
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    db: Db = DEFAULT_DB,
+    server: Server = None,
+    token_file: TokenFile = None,
+) -> None:
     """Forget a filter."""
-    with Store.open(db, is_new_allowed=False) as store:
-        remove_filter(store, name, time.time_ns())
+    if remote := remote_of(server, token_file):
+        remote.delete(f"/filters/{in_path(name)}")
+    else:
+        with Store.open(db, is_new_allowed=False) as store:
+            remove_filter(store, name, time.time_ns())
     console.say(f"Filter {name} is gone.")

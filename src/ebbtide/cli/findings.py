@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterable
@@ -16,11 +17,12 @@ import typer
 
 from ebbtide.cli import console
 from ebbtide.cli.options import DEFAULT_DB, Csv, Db, Directory, Json, load_catalogue
+from ebbtide.cli.remote import Server, TokenFile, in_path, remote_of
 from ebbtide.errors import NotFoundError, UsageError
 from ebbtide.finding.evidence import repeat
 from ebbtide.finding.explain import explain
 from ebbtide.finding.finding import Finding
-from ebbtide.finding.form import to_json, to_object
+from ebbtide.finding.form import from_json, to_json, to_object
 from ebbtide.finding.text import rfc3339
 from ebbtide.registry import load_detectors
 from ebbtide.store.store import Store
@@ -82,10 +84,15 @@ def findings_command(
     is_all: Annotated[bool, typer.Option("--all", help="Also those that a filter hides.")] = False,
     as_json: Json = False,
     as_csv: Csv = False,
+    server: Server = None,
+    token_file: TokenFile = None,
 ) -> None:
     """List findings with the filters of today applied."""
-    with Store.open(db, is_new_allowed=False) as store:
-        found = refilter(store, time.time_ns())
+    if remote := remote_of(server, token_file):
+        found = remote.findings()
+    else:
+        with Store.open(db, is_new_allowed=False) as store:
+            found = refilter(store, time.time_ns())
     if as_json:
         console.print_json([to_object(one) for one in found if is_all or not one.is_hidden])
     elif as_csv:
@@ -99,19 +106,22 @@ def explain_command(
     db: Db = DEFAULT_DB,
     directory: Directory = None,
     as_json: Json = False,
+    server: Server = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Print a finding with everything known about it, and evaluate its evidence again."""
-    with Store.open(db, is_new_allowed=False) as store:
-        known = store.findings.find(uid)
-    if len(known) != 1:
-        which = "no finding" if not known else f"{len(known)} findings"
-        raise NotFoundError(f"{which} whose uid begins with {uid!r}", hint="list them with: ebbtide findings --all")
-    finding = known[0].finding
+    lines: list[str] | None = None
+    if remote := remote_of(server, token_file):
+        answer = remote.get(f"/findings/{in_path(uid)}")
+        finding, lines = from_json(json.dumps(answer["finding"])), list(answer["explanation"])
+    else:
+        finding = _the_finding(db, uid)
     if as_json:
         console.print_json(to_object(finding))
         return
-    detections = load_catalogue(directory).detections
-    for line in explain(finding, detections.get(finding.detection_id)):
+    if lines is None:
+        lines = explain(finding, load_catalogue(directory).detections.get(finding.detection_id))
+    for line in lines:
         console.say(line)
     console.say()
     verdict = repeat(finding.evidence, load_detectors()[finding.evidence.detector])
@@ -119,6 +129,15 @@ def explain_command(
         console.say(f"Repeated from the evidence alone: {verdict.count} hits, the same verdict.")
     else:
         console.warn("the evidence does not repeat the verdict: " + "; ".join(verdict.differences))
+
+
+def _the_finding(db: Path, uid: str) -> Finding:
+    with Store.open(db, is_new_allowed=False) as store:
+        known = store.findings.find(uid)
+    if len(known) != 1:
+        which = "no finding" if not known else f"{len(known)} findings"
+        raise NotFoundError(f"{which} whose uid begins with {uid!r}", hint="list them with: ebbtide findings --all")
+    return known[0].finding
 
 
 class Table(StrEnum):

@@ -11,6 +11,7 @@ import typer
 
 from ebbtide.cli import console
 from ebbtide.cli.options import DEFAULT_DB, Db
+from ebbtide.cli.remote import Server, TokenFile, remote_of
 from ebbtide.cli.settings import DEFAULT_CONFIG, ConfigFile, read_settings
 from ebbtide.errors import DataError, ServiceError
 from ebbtide.registry import load_detectors
@@ -21,8 +22,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("serve", help="Run the service: take data in, judge them as they come, deliver findings.",
                 epilog="SIGTERM stops it gently, SIGHUP reads the settings anew.")(serve_command)  # fmt: skip
-    app.command("backup", help="Copy a store into a new file, consistent, while nothing else has it open.",
-                epilog="Of a running service: docs/operations.md.")(backup_command)  # fmt: skip
+    app.command("backup", help="Copy a store into a new file, consistent; of a running service by --server.",
+                epilog="Example: ebbtide backup --to b.duckdb --server http://[::1]:8765")(backup_command)  # fmt: skip
     app.command("restore", help="Put a backup in place of a store that is not in use.")(restore_command)
 
 
@@ -45,9 +46,16 @@ def serve_command(config: ConfigFile = DEFAULT_CONFIG) -> None:
 
 
 def backup_command(
-    to: Annotated[Path, typer.Option("--to", help="A file that is not there yet.")], db: Db = DEFAULT_DB
+    to: Annotated[Path, typer.Option("--to", help="A file that is not there yet.")],
+    db: Db = DEFAULT_DB,
+    server: Server = None,
+    token_file: TokenFile = None,
 ) -> None:
-    """Copy everything that is committed."""
+    """Copy everything that is committed; a service asks for a token with the scope admin."""
+    if remote := remote_of(server, token_file):
+        size = remote.backup(to)
+        console.say(f"{remote.url} is copied to {to} ({size:,} bytes).")
+        return
     with Store.open(db, is_new_allowed=False) as store:
         store.backup(to)
     console.say(f"{db} is copied to {to} ({to.stat().st_size:,} bytes).")

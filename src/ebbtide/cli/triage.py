@@ -10,6 +10,7 @@ import typer
 
 from ebbtide.cli import console
 from ebbtide.cli.options import DEFAULT_DB, Db, Json, parse_span, parse_time
+from ebbtide.cli.remote import Server, TokenFile, in_path, remote_of
 from ebbtide.errors import NotFoundError, UsageError
 from ebbtide.finding.filters import Filter, matchers_text, parse_matchers
 from ebbtide.finding.plan import Plan
@@ -54,15 +55,21 @@ def verdict_command(
     note: Annotated[str, typer.Option(help="What led to it.")] = "",
     author: Owner = "unknown",
     db: Db = DEFAULT_DB,
+    server: Server = None,
+    token_file: TokenFile = None,
 ) -> None:
-    """Keep a verdict, in place of an earlier one."""
+    """Keep a verdict, in place of an earlier one; of a service's finding it is that of the token's name."""
+    learned = "is not learned from" if verdict.masks else "is learned from"
+    if remote := remote_of(server, token_file):
+        remote.post(f"/findings/{in_path(uid)}/verdict", {"verdict": verdict.value, "note": note})
+        console.say(f"{uid[:8]} is {verdict.value}: its time {learned}.")
+        return
     with Store.open(db, is_new_allowed=False) as store:
         known = store.findings.find(uid)
         if len(known) != 1:
             which = "no finding" if not known else f"{len(known)} findings"
             raise NotFoundError(f"{which} whose uid begins with {uid!r}", hint="list them with: ebbtide findings --all")
         finding = judge(store, Judgement(known[0].finding.uid, verdict, author, note, time.time_ns()))
-    learned = "is not learned from" if verdict.masks else "is learned from"
     console.say(f"{finding.uid[:8]} is {verdict.value}: its time {learned}.")
 
 

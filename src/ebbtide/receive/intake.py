@@ -66,8 +66,15 @@ def _all(batch: Batch, _: int) -> Batch:
     return batch
 
 
+def _unheard(_: int) -> None:
+    return None
+
+
 class Intake:
-    """Takes bodies from any thread. `start` before, `stop` after; `stop` commits what waits."""
+    """Takes bodies from any thread. `start` before, `stop` after; `stop` commits what waits.
+
+    `witness` is told, for each body, when one of its points ended.
+    """
 
     def __init__(
         self,
@@ -76,6 +83,7 @@ class Intake:
         *,
         clock: Callable[[], int] = time.time_ns,
         admit: Admit = _all,
+        witness: Callable[[int], None] = _unheard,
     ) -> None:
         self.settings = settings or IntakeSettings()
         self.room = Room(self.settings.waiting)
@@ -83,6 +91,7 @@ class Intake:
         self._store = store
         self._clock = clock
         self._admit = admit
+        self._witness = witness
         self._state = CounterState()
         self._sessions: dict[tuple[str, str], Session] = {}
         self._waiting: deque[Body] = deque()
@@ -130,7 +139,10 @@ class Intake:
         is cancelled before its turn is left out.
         """
         self.room.take(len(content))
-        order_ns = time_of(content, format_name) or self._clock()
+        end_ns = time_of(content, format_name)
+        if end_ns is not None:
+            self._witness(end_ns)
+        order_ns = end_ns or self._clock()
         body = Body(content, format_name, source, protocol, order_ns, Future())
         with self._changed:
             is_full = len(self._waiting) >= self.settings.waiting_bodies
@@ -262,7 +274,8 @@ class Intake:
         for body, part in zip(group.bodies, group.batches, strict=True):
             late = int((part.end_ns < oldest_ns).sum()) if dropped["too_late"] else 0
             duplicates = dropped["duplicate"] if len(group.bodies) == 1 or not dropped["duplicate"] else None
-            self.tally.store(body.protocol, len(body.content), part.counts)
+            source = body.source.preset.name, body.source.cluster
+            self.tally.store(body.protocol, len(body.content), part.counts, source)
             self._resolve(body, _receipt(part.counts, late, duplicates))
 
     def _one_by_one(self, group: _Group) -> None:

@@ -55,6 +55,30 @@ class Traffic:
     answered_late: int = 0
 
 
+@dataclass(slots=True)
+class Unread:
+    """What came from one source since a point of it was last accepted, heartbeats aside.
+
+    `bodies` that held points and brought nothing, `reasons` why their points were rejected or ignored. `is_new`: no
+    point of the source was ever accepted.
+    """
+
+    bodies: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    is_new: bool = True
+
+    def note(self, counts: Counts) -> None:
+        """Count one body."""
+        if counts.accepted:
+            self.bodies, self.reasons, self.is_new = 0, Counter(), False
+            return
+        found = counts.rejected + counts.ignored
+        del found["heartbeat"]
+        if found:
+            self.bodies += 1
+            self.reasons.update(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """The last sign of one cluster: the newest sample's end (0: only heartbeats), and when it arrived."""
@@ -69,7 +93,8 @@ class IntakeCounts:
 
     `stored`: samples new on disk; `dropped`: decoded but not stored, by reason (duplicate, too_late). `commits` took
     `commit_seconds` altogether; `commits_failing` have failed since the last that did not. `bugs`: errors that nobody
-    foresaw, each answered as such. `readings_evicted`: counters forgotten because there were too many.
+    foresaw, each answered as such. `readings_evicted`: counters forgotten because there were too many. `unread`: by
+    preset and cluster, what has brought nothing lately.
     """
 
     traffic: dict[str, Traffic]
@@ -84,3 +109,4 @@ class IntakeCounts:
     held_bytes: int
     readings_evicted: int
     clusters_forgotten: int
+    unread: dict[tuple[str, str], Unread]

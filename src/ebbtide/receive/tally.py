@@ -9,7 +9,7 @@ import copy
 import threading
 from collections import Counter
 
-from ebbtide.receive.receipt import IntakeCounts, Traffic
+from ebbtide.receive.receipt import IntakeCounts, Traffic, Unread
 from ebbtide.series import Counts
 
 
@@ -26,6 +26,7 @@ class Tally:
         self._failing = 0
         self._seconds = 0.0
         self._bugs = 0
+        self._unread: dict[tuple[str, str], Unread] = {}
 
     def refuse(self, protocol: str, reason: str) -> None:
         """A request was refused."""
@@ -37,9 +38,10 @@ class Tally:
         with self._lock:
             self._of(protocol).answered_late += 1
 
-    def store(self, protocol: str, body_bytes: int, counts: Counts) -> None:
-        """A body was stored."""
+    def store(self, protocol: str, body_bytes: int, counts: Counts, source: tuple[str, str]) -> None:
+        """A body was stored; `source` is its preset's name and its cluster."""
         with self._lock:
+            self._unread.setdefault(source, Unread()).note(counts)
             traffic = self._of(protocol)
             traffic.bodies += 1
             traffic.body_bytes += body_bytes
@@ -97,6 +99,7 @@ class Tally:
                 held_bytes=held_bytes,
                 readings_evicted=readings_evicted,
                 clusters_forgotten=clusters_forgotten,
+                unread=copy.deepcopy(self._unread),
             )
 
     def _of(self, protocol: str) -> Traffic:

@@ -59,11 +59,16 @@ class Courier:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        outbox = self._store.lane()
+        outbox: Outbox | None = None
         try:
             while not self._is_stopping:
                 self._changed.clear()
-                wait_s = self._once(outbox)
+                try:
+                    outbox = outbox or self._store.lane()
+                    wait_s = self._once(outbox)
+                except Exception as error:  # noqa: BLE001  the border of this thread: the store's fault must not end deliveries
+                    self._log("error", "sink_store_failed", sink=self.name, error=str(error))
+                    outbox, wait_s = None, LOOK_S  # its connection may be gone for good
                 if wait_s > 0:
                     self._changed.wait(wait_s)
         finally:
@@ -72,11 +77,7 @@ class Courier:
     def _once(self, outbox: Outbox) -> float:
         """One call of the pump; seconds to wait before the next."""
         now_ns = self._now()
-        try:
-            report = pump(outbox, {self.name: self._lane}, now_ns, self._rng)[self.name]
-        except Exception as error:  # noqa: BLE001  the border of this thread: the store's fault must not end deliveries
-            self._log("error", "sink_store_failed", sink=self.name, error=str(error))
-            return LOOK_S
+        report = pump(outbox, {self.name: self._lane}, now_ns, self._rng)[self.name]
         if report.error != self._error:
             self._error = report.error
             event = ("warning", "sink_failed") if report.error else ("info", "sink_recovered")

@@ -19,12 +19,22 @@ App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Probes:
-    """The probes, and `inner` for every other path (404 where there is none)."""
+    """The probes, and `inner` for every other path (404 where there is none).
 
-    def __init__(self, is_ready: Callable[[], bool], metrics: Callable[[], bytes], inner: App | None = None) -> None:
+    `trouble` is told beside "ready": what does not make the service unready, and needs somebody all the same.
+    """
+
+    def __init__(
+        self,
+        is_ready: Callable[[], bool],
+        metrics: Callable[[], bytes],
+        inner: App | None = None,
+        trouble: Callable[[], str] = str,
+    ) -> None:
         self._is_ready = is_ready
         self._metrics = metrics
         self._inner = inner
+        self._trouble = trouble
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -33,7 +43,10 @@ class Probes:
             await _answer(send, 200, b"alive\n")
         elif path == "/readyz":
             is_ready = self._is_ready()
-            await _answer(send, 200 if is_ready else 503, b"ready\n" if is_ready else b"nothing was judged for long\n")
+            told = "ready" if is_ready else "nothing was judged for long"
+            if trouble := self._trouble():
+                told += f"; {trouble}"
+            await _answer(send, 200 if is_ready else 503, f"{told}\n".encode())
         elif path == "/metrics":
             await _answer(send, 200, self._metrics(), CONTENT_TYPE)
         elif self._inner is not None:

@@ -19,7 +19,7 @@ from ebbtide.config import BackupSettings, Config, catalogue_of, detections_of
 from ebbtide.detect.catalogue import Catalogue
 from ebbtide.detect.detection import Detectors
 from ebbtide.errors import ConfigError, EbbtideError
-from ebbtide.health import Health
+from ebbtide.health import Health, Problem
 from ebbtide.live import Clockwork, Outlet
 from ebbtide.series import SECOND_NS
 from ebbtide.service.backups import Backups
@@ -27,6 +27,7 @@ from ebbtide.service.courier import Courier
 from ebbtide.service.front import WebSettings
 from ebbtide.service.rounds import Rounds
 from ebbtide.service.sources import Sightings
+from ebbtide.service.steady import SteadyClock
 from ebbtide.service.vitals import Figures, Vitals
 from ebbtide.store.outbox import Bounds
 from ebbtide.store.store import Store
@@ -66,12 +67,13 @@ class Service:
         log: Log,
         build: Build = no_servers,
         read_config: Callable[[], Config] | None = None,
-        now: Callable[[], int] = time.time_ns,
+        now: Callable[[], int] | None = None,
     ) -> None:
         self.config = config
         self.detectors = detectors
         self.log = log
-        self.now = now
+        self.steady = SteadyClock(*([] if now is None else [now, now]))
+        self.now: Callable[[], int] = self.steady
         self._build = build
         self._read_config = read_config
         self._servers: list[Server] = []
@@ -158,6 +160,10 @@ class Service:
         """Whether rounds go well."""
         return self._vitals().is_ready(self.now())
 
+    def trouble(self) -> str:
+        """What stands in the way of what arrives; "" for nothing."""
+        return self._vitals().trouble()
+
     def _vitals(self) -> Vitals:
         settings = self.config.settings
         return Vitals(self.store, self.rounds, self.config.sinks, settings.tick, self._figures, settings.filter_share)
@@ -165,12 +171,14 @@ class Service:
     def _figures(self) -> Figures:
         received: dict[str, int] = {}
         capacity: dict[str, float] = {}
+        problems: list[Problem] = []
         for server in list(self._servers):
             figures = server.figures()
+            problems += figures.problems
             for name, count in figures.received.items():
                 received[name] = received.get(name, 0) + count
             capacity.update(figures.capacity)
-        return Figures(received, capacity)
+        return Figures(received, {**capacity, "clock_step_s": self.steady.step_s}, tuple(problems))
 
     # -- rounds
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ebbtide.guard import Guard
+from ebbtide.health import Problem, Severity
 from ebbtide.receive.intake import Intake
+from ebbtide.receive.receipt import Unread
 from ebbtide.receive.serving import Server, serve
 from ebbtide.receive.settings import Receivers
+from ebbtide.service.steady import SteadyClock
 from ebbtide.service.vitals import Figures
 from ebbtide.store.store import Store
+
+#: Fewer points that are not taken say nothing about a preset.
+UNREAD_POINTS = 100
+#: Of a source that was read before so many bodies in a row: senders cut what they have into bodies by metric.
+UNREAD_BODIES = 500
 
 
 class Receiving:
     """Opens what the settings say; stops ports first, then the intake, so that what is in flight is answered."""
 
-    def __init__(self, store: Store, receivers: Receivers, guard: Guard) -> None:
+    def __init__(self, store: Store, receivers: Receivers, guard: Guard, clock: SteadyClock | None = None) -> None:
+        clock = clock or SteadyClock()
         self._store = store
-        self._intake = Intake(store, receivers.intake, admit=guard.admit)
+        self._intake = Intake(store, receivers.intake, clock=clock, admit=guard.admit, witness=clock.witness)
         self._receivers = receivers
         self._guard = guard
         self._servers: Sequence[Server] = ()
@@ -72,4 +81,18 @@ class Receiving:
         for names in list(self._guard.active().values()):
             for name, count in names.items():
                 capacity[f"guard_active_{name}"] = capacity.get(f"guard_active_{name}", 0.0) + count
-        return Figures(dict(received), capacity)
+        return Figures(dict(received), capacity, tuple(_unread(counts.unread)))
+
+
+def _unread(sources: Mapping[tuple[str, str], Unread]) -> Iterator[Problem]:
+    """Sources of which nothing is taken: what they send is not watched, though it arrives."""
+    for (preset, cluster), one in sorted(sources.items()):
+        points = one.reasons.total()
+        if points < UNREAD_POINTS or one.bodies < (1 if one.is_new else UNREAD_BODIES):
+            continue
+        why = ", ".join(f"{many} {reason}" for reason, many in one.reasons.most_common(3))
+        yield Problem(
+            Severity.WARNING,
+            f"The preset {preset} takes nothing of what comes for cluster {cluster}: {points} points ({why})",
+            "is it the sender's preset, and has the sender changed its names? see docs/presets.md",
+        )

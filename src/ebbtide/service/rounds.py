@@ -59,6 +59,7 @@ class Rounds:
     def go(self, now_ns: int) -> Ticked:
         """One round at `now_ns`. Raises what the store raises; the next round tries again."""
         try:
+            self._store.heal()
             ticked = self.clockwork.tick(now_ns)
             with self._store.lock:
                 newest, first = self._store.arrivals.newest(), self._store.arrivals.first()

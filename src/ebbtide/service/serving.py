@@ -28,9 +28,11 @@ def servers_of(service: Service) -> Sequence[Server]:
     web, receivers = service.config.slots["web"], service.config.slots["receivers"]
     if not isinstance(web, WebSettings) or not isinstance(receivers, Receivers):
         raise TypeError("the sections `web` and `receivers` are of other models")
-    probes = Probes(service.is_ready, lambda: exposition(service.health()), make_app(_site(service, web, receivers)))
+    pages = make_app(_site(service, web, receivers))
+    probes = Probes(service.is_ready, lambda: exposition(service.health()), pages, service.trouble)
     guard = Guard(service.config.settings.guard)
-    return [Receiving(service.store, receivers, guard), Front(probes, web, has_pages=True)]
+    receiving = Receiving(service.store, receivers, guard, service.steady)
+    return [receiving, Front(probes, web, has_pages=True)]
 
 
 def _site(service: Service, web: WebSettings, receivers: Receivers) -> Site:

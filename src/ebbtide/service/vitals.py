@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ebbtide.agenda import watermarks
 from ebbtide.deliver.sink import SinkSettings
+from ebbtide.errors import ServiceError
 from ebbtide.health import Health, Problem, Severity, SinkHealth, Source, SourceState
 from ebbtide.series import DAY_NS, SECOND_NS
 from ebbtide.service.rounds import Rounds
@@ -28,10 +29,22 @@ LEAST_FINDINGS = 20
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What parts beside the clockwork count: `received` points by outcome, `capacity` by name; both may be empty."""
+    """What parts beside the clockwork count: `received` points by outcome, `capacity` by name, and what they tell."""
 
     received: Mapping[str, int] = field(default_factory=dict)
     capacity: Mapping[str, float] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What one look into the store told; nothing where it cannot be read."""
+
+    sources: tuple[Source, ...] = ()
+    sinks: tuple[SinkHealth, ...] = ()
+    problems: list[Problem] = field(default_factory=list)
+    entities: int = 0
+    series: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +60,16 @@ class Vitals:
 
     def gather(self, now_ns: int) -> Health:
         """Everything as of `now_ns`."""
-        with self.store.lock:
-            newest, first = self.store.arrivals.newest(), self.store.arrivals.first()
-            series = self.store.identity.series_count
-            view = self.store.view()
-        with view:
-            sources = self._sources(view, newest, first, now_ns)
-            sinks = tuple(self._sinks(view))
-            changed = self._changed_intervals(view, now_ns)
-            hiding = self._hiding(view, now_ns)
-            entities = len(view.identity.entities)
+        try:
+            known = self._read(now_ns)
+        except ServiceError as error:
+            known = _Read(problems=[_unreadable(error)])
         figures = self.figures()
         detections = tuple(self.rounds.clockwork.judged[id] for id in sorted(self.rounds.clockwork.judged))
         path = self.store.path
         capacity = {
-            "entities": float(entities),
-            "series": float(series),
+            "entities": float(known.entities),
+            "series": float(known.series),
             "dirty_hours": float(self.store.dirty_hours),
             "file_bytes": float(path.stat().st_size) if path is not None and path.exists() else 0.0,
             **{f"clockwork_{name}": float(count) for name, count in sorted(self.rounds.clockwork.counts.items())},
@@ -71,17 +78,39 @@ class Vitals:
         }
         problems = [
             *self._clockwork(now_ns),
-            *_of_sources(sources),
-            *_of_sinks(sinks),
-            *changed,
-            *hiding,
+            *_of_sources(known.sources),
+            *_of_sinks(known.sinks),
+            *known.problems,
+            *figures.problems,
             *_of_figures(figures.received, capacity),
         ]
         order = [Severity.CRITICAL, Severity.WARNING, Severity.NOTE]
         problems.sort(key=lambda one: order.index(one.severity))
         return Health(
-            now_ns, self.rounds.started_ns, sources, detections, sinks, figures.received, capacity, tuple(problems)
+            now_ns,
+            self.rounds.started_ns,
+            known.sources,
+            detections,
+            known.sinks,
+            figures.received,
+            capacity,
+            tuple(problems),
         )
+
+    def _read(self, now_ns: int) -> _Read:
+        """What the store knows. Raises ServiceError while it cannot be opened."""
+        with self.store.lock:
+            view = self.store.view()
+            newest, first = self.store.arrivals.newest(), self.store.arrivals.first()
+            series = self.store.identity.series_count
+        with view:
+            return _Read(
+                self._sources(view, newest, first, now_ns),
+                tuple(self._sinks(view)),
+                [*self._changed_intervals(view, now_ns), *self._hiding(view, now_ns)],
+                len(view.identity.entities),
+                series,
+            )
 
     def is_ready(self, now_ns: int) -> bool:
         """Whether rounds go well: cheap, for a probe.
@@ -90,6 +119,11 @@ class Vitals:
         make it unready: where nothing is sent to what is unready, none could succeed again.
         """
         return abs(now_ns - self.rounds.succeeded_ns) <= OVERDUE_TICKS * self.tick_ns
+
+    def trouble(self) -> str:
+        """What a probe tells beside "ready", cheap; "" where nothing stands in the way of what arrives."""
+        failing = self.figures().capacity.get("commits_failing", 0)
+        return f"nothing that arrives can be stored: {failing:.0f} commits in a row have failed" if failing else ""
 
     def _sources(
         self, view: View, newest: Mapping[str, int], first: Mapping[str, int], now_ns: int
@@ -171,6 +205,10 @@ class Vitals:
         ]  # fmt: skip
 
 
+def _unreadable(error: ServiceError) -> Problem:
+    return Problem(Severity.CRITICAL, f"The store cannot be read: {error.message}", error.hint)
+
+
 def hiding_shares(marks: list[tuple[str, ...]]) -> dict[str, float]:
     """By filter, the share of findings it hides; none where there are too few to tell."""
     if len(marks) < LEAST_FINDINGS:
@@ -216,6 +254,11 @@ def _of_figures(received: Mapping[str, int], capacity: Mapping[str, float]) -> I
         yield Problem(
             Severity.CRITICAL, f"Nothing that arrives can be stored: {failing:.0f} commits in a row have failed",
             "is the disk full or read-only? senders are told to come again",
+        )  # fmt: skip
+    if step_s := capacity.get("clock_step_s", 0):
+        yield Problem(
+            Severity.WARNING, f"The clock of this machine has jumped by {step_s:+.0f} s, and is not followed",
+            "check its NTP; it is followed once data arrive that end near its time, or none for an hour",
         )  # fmt: skip
     if late := received.get("dropped_too_late", 0):
         yield Problem(

@@ -81,17 +81,29 @@ def migrate(con: duckdb.DuckDBPyConnection, path: Path | None = None) -> None:
 @contextmanager
 def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """All or nothing on one connection. Raises ServiceError when it could not write."""
-    con.execute("BEGIN")
     try:
+        con.execute("BEGIN")
         yield
         con.execute("COMMIT")
     except BaseException as error:
-        with suppress(duckdb.TransactionException):  # a COMMIT that failed has rolled back already
+        with suppress(duckdb.Error):  # a COMMIT that failed has rolled back already, and a dead database has no more
             con.execute("ROLLBACK")
         if isinstance(error, duckdb.Error):
             message = f"the store could not write: {_line(error)}"
             raise ServiceError(message, hint="is the disk full or read-only?") from error
         raise
+
+
+def is_dead(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether nothing works any more on this connection: a checkpoint has failed, or the connection is closed.
+
+    DuckDB gives a database up for good when it cannot write a checkpoint to the end; the file itself is whole.
+    """
+    try:
+        con.execute("SELECT 1").fetchall()
+    except (duckdb.FatalException, duckdb.ConnectionException):
+        return True
+    return False
 
 
 def query(name: str) -> str:

@@ -49,6 +49,12 @@ class Findings:
         """Every episode, oldest first."""
         return self._select("ORDER BY opened_ns, uid", [])
 
+    def page(self, after: tuple[int, str] | None, size: int) -> list[Episode]:
+        """The next `size` episodes behind an opening and uid, oldest first; None: the first ones."""
+        opened_ns, uid = after or (-(2**63), "")
+        where = "WHERE opened_ns > $opened OR (opened_ns = $opened AND uid > $uid) ORDER BY opened_ns, uid LIMIT $size"
+        return self._select(where, {"opened": opened_ns, "uid": uid, "size": size})
+
     def marks(self, from_ns: int) -> list[tuple[str, ...]]:
         """What hides each finding that opened at or after an instant, without reading the findings."""
         rows = self._con.execute(

@@ -19,6 +19,7 @@ from ebbtide.baseline.trailing import block_last, block_max
 from ebbtide.baseline.trailing_inbound import inbound_volume
 from ebbtide.baseline.trailing_statistics import HOURS, Float32, Statistic, trailing_statistics
 from ebbtide.series import HOUR_NS, MINUTE_NS, Float64, Int32
+from ebbtide.store.connection import transaction
 from ebbtide.store.identity import Identity
 from ebbtide.store.minutes import MinuteReading
 from ebbtide.store.reading import Grouping
@@ -52,8 +53,7 @@ def derive(
     """Derive the peaks of these hours (ascending) again, in a transaction for each run of them."""
     metrics = tuple(name for name in identity.metrics if name in floors)
     for first, last in _runs(hours):
-        con.execute("BEGIN")
-        try:
+        with transaction(con):
             find_frozen(con, segments, first, last, HOURS)
             con.execute(
                 "DELETE FROM peaks WHERE hour >= ? AND hour < ? AND (entity, hour) NOT IN (SELECT * FROM frozen)",
@@ -67,10 +67,6 @@ def derive(
                 for at, metric in enumerate(metrics):
                     number = identity.metric(metric)
                     _insert(con, each.numbers, number, found.sent[:, at], found.received[:, at], floors[metric], first)
-            con.execute("COMMIT")
-        except BaseException:
-            con.execute("ROLLBACK")
-            raise
 
 
 def _runs(hours: list[int]) -> list[tuple[int, int]]:

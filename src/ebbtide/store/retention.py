@@ -18,6 +18,7 @@ import duckdb
 
 from ebbtide.errors import ConfigError
 from ebbtide.series import DAY_NS, HOUR_NS
+from ebbtide.store.connection import transaction
 from ebbtide.store.segments import SEGMENT_NS, Segments, table_of
 
 #: What stays free of the disk budget: a quarter, at least 16 MiB.
@@ -134,7 +135,6 @@ def _delete_before(con: duckdb.DuckDBPyConnection, table: str, bound: int) -> in
 
 def _drop(con: duckdb.DuckDBPyConnection, segments: Segments, segment: int) -> int:
     rows = con.execute(f"SELECT count(*) FROM {table_of(segment)}").fetchall()[0][0]
-    con.execute("BEGIN")
-    segments.drop(con, segment)
-    con.execute("COMMIT")
+    with transaction(con):
+        segments.drop(con, segment)
     return int(rows)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ebbtide.baseline.moments import Moments, merge_rows
 from ebbtide.series import HOUR_NS, SECOND_NS, Int64
-from ebbtide.store.connection import query
+from ebbtide.store.connection import query, transaction
 from ebbtide.store.segments import SEGMENT_NS, CommittedSegments
 from ebbtide.store.settled import find_settled
 
@@ -43,13 +43,8 @@ def derive(
 ) -> None:
     """Derive these hours again, in transactions of at most one segment; `progress` is told how many are done."""
     for first, last in _runs(sorted(hours)):
-        con.execute("BEGIN")
-        try:
+        with transaction(con):
             _derive_run(con, segments, first, last)
-            con.execute("COMMIT")
-        except BaseException:
-            con.execute("ROLLBACK")
-            raise
         progress(last - first)
 
 
@@ -117,18 +112,14 @@ def close_days(con: duckdb.DuckDBPyConnection, days: Iterable[int]) -> None:
             "SELECT * FROM hours WHERE hour >= ? AND hour < ? ORDER BY hour", params=[day * 24, day * 24 + 24]
         ).fetchnumpy()
         merged = _merged_day({name: np.asarray(column) for name, column in rows.items()}, day)
-        con.execute("BEGIN")
-        try:
+        with transaction(con):
             con.execute("DELETE FROM days WHERE day = ?", [day])
             con.register("incoming", merged)
-            con.execute("INSERT INTO days SELECT * FROM incoming")
+            try:
+                con.execute("INSERT INTO days SELECT * FROM incoming")
+            finally:
+                con.unregister("incoming")
             con.execute("INSERT INTO closed_days VALUES (?)", [day])
-            con.execute("COMMIT")
-        except BaseException:
-            con.execute("ROLLBACK")
-            raise
-        finally:
-            con.unregister("incoming")
 
 
 def _merged_day(rows: dict[str, Int64], day: int) -> pa.Table:

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import json
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import duckdb
 import pyarrow as pa
 
-from ebbtide.errors import ConfigError
+from ebbtide.errors import ConfigError, EbbtideError, ServiceError
 from ebbtide.series import HOUR_NS, Batch, Counts, Entity
 from ebbtide.store import append, backfill, exports, learning, retention
 from ebbtide.store.arrivals import Arrivals
 from ebbtide.store.backup import backup
-from ebbtide.store.connection import connect, query, transaction
+from ebbtide.store.connection import connect, is_dead, query, transaction
 from ebbtide.store.derivation import Derivation
 from ebbtide.store.identity import Identity
 from ebbtide.store.opened_days import OpenedCache
@@ -41,7 +43,12 @@ def _silent(_: int) -> None:
 class Store(View):
     """An open store. Use it as a context manager; `close` writes a checkpoint."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, path: Path | None) -> None:
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        path: Path | None,
+        connect_again: Callable[[], duckdb.DuckDBPyConnection],
+    ) -> None:
         self.path = path
         #: Held by whatever writes. Hold it to read and write as one step.
         self.lock = threading.RLock()
@@ -49,6 +56,9 @@ class Store(View):
         self.generation = 0
         self._depth = 0
         self._deriving = threading.RLock()
+        self._connect_again = connect_again
+        self._is_closed = False
+        self._guests: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         self._con = con
         self._cache = OpenedCache()
         self._load()
@@ -58,24 +68,28 @@ class Store(View):
         cls, path: Path | None = None, *, memory_limit: str = "1GiB", threads: int = 2, is_new_allowed: bool = True
     ) -> Self:
         """Open or make a store; None keeps it in memory. Raises as `connection.connect`."""
-        return cls(connect(path, memory_limit=memory_limit, threads=threads, is_new_allowed=is_new_allowed), path)
+        connected = partial(connect, path, memory_limit=memory_limit, threads=threads)
+        return cls(connected(is_new_allowed=is_new_allowed), path, partial(connected, is_new_allowed=False))
 
     def close(self) -> None:
         """Write what is in the log into the file, and let go of it."""
         with self.lock:
+            self._is_closed = True
             self._con.close()
 
     def view(self) -> View:
         """A view for one other thread, as of now; close it when done."""
         with self.lock:
-            con = self._con.cursor()
+            self.heal()
+            con = self._guest()
             con.execute(query("macros"))  # they are a connection's own
             return View(con, self.identity, self._segments.committed, self._cache)
 
     def lane(self) -> Outbox:
         """The outbox for one thread that delivers: a connection of its own, writing in turn with all others."""
         with self.lock:
-            con = self._con.cursor()
+            self.heal()
+            con = self._guest()
 
         @contextmanager
         def in_turn() -> Iterator[None]:
@@ -83,6 +97,42 @@ class Store(View):
                 yield
 
         return Outbox(con, in_turn)
+
+    def heal(self) -> None:
+        """Open the file anew if the database did not survive an error: a checkpoint that failed on a full disk.
+
+        Every view and lane handed out before is closed; all that was acknowledged is in the file and its log. Raises
+        ServiceError while it cannot be opened.
+        """
+        with self.lock:
+            if self._is_closed:
+                raise ServiceError("the store is closed")
+            if self._depth or not is_dead(self._con):
+                return
+            for one in [self._con, *self._guests]:
+                with suppress(duckdb.Error):
+                    one.close()
+            self._guests.clear()
+            try:
+                self._con = self._connect_again()
+                self._load()
+            except (duckdb.Error, EbbtideError) as error:
+                self._con.close()
+                message = f"the store cannot be opened anew: {str(error).splitlines()[0]}"
+                raise ServiceError(message, hint="is the disk full? it is tried again") from error
+
+    def _guest(self) -> duckdb.DuckDBPyConnection:
+        con = self._con.cursor()
+        self._guests.add(con)
+        return con
+
+    def _read_back(self) -> None:
+        """Forget what a failed change left in memory; a database that is dead is read back when it is healed."""
+        try:
+            self._load()
+        except duckdb.Error:
+            if not is_dead(self._con):
+                raise
 
     def _load(self) -> None:
         self.generation += 1
@@ -102,13 +152,14 @@ class Store(View):
             if self._depth:
                 yield
                 return
+            self.heal()
             self._depth = 1
             try:
                 with transaction(self._con):
                     yield
                 self._segments.publish()
             except BaseException:
-                self._load()
+                self._read_back()
                 raise
             finally:
                 self._depth = 0
@@ -266,13 +317,13 @@ class Store(View):
                     derivation.roll_up(hours, last, progress)
             except BaseException:
                 with self.lock:
-                    self._load()
+                    self._read_back()
                 raise
 
     @contextmanager
     def _derivation(self) -> Iterator[Derivation]:
         with self.lock:
-            con, floors = self._con.cursor(), self.floors
+            con, floors = self._guest(), self.floors
             # Frozen: a segment that is made later is not in the snapshot of a transaction that has begun.
             segments = CommittedSegments(self._segments.known)
         try:
@@ -293,21 +344,35 @@ class Store(View):
     def retain(self, now_ns: int, policy: retention.Retention) -> Counter[str]:
         """Drop what `policy` no longer keeps at `now_ns`; how many rows of each table, and of each over the budget."""
         with self._deriving, self.lock:
-            return retention.apply(self._con, self._segments, now_ns, policy)
+            try:
+                return retention.apply(self._con, self._segments, now_ns, policy)
+            except BaseException:
+                self._read_back()
+                raise
 
     def backup(self, to: Path) -> None:
         """Copy everything that is committed into a new file, while others go on. Raises as `backup.backup`."""
         with self.lock:
-            con = self._con.cursor()
+            self.heal()
+            con = self._guest()
         try:
             backup(con, to)
         finally:
             con.close()
 
     def checkpoint(self) -> None:
-        """Write what is in the log into the file, unless somebody reads just now: then it is done another time."""
-        with self.lock, suppress(duckdb.TransactionException):
-            self._con.execute("CHECKPOINT")
+        """Write what is in the log into the file, unless somebody reads just now: then it is done another time.
+
+        Raises ServiceError where there is no room for it; the log has everything still.
+        """
+        with self.lock:
+            try:
+                self._con.execute("CHECKPOINT")
+            except duckdb.TransactionException:
+                return
+            except duckdb.Error as error:
+                message = f"the log could not be written into the file: {str(error).splitlines()[0]}"
+                raise ServiceError(message, hint="is the disk full?") from error
 
     def _everything(self) -> tuple[int, int]:
         known = self._segments.known

@@ -147,6 +147,14 @@ def api_writer(request: Request) -> Who:
     return _writing(who)
 
 
+def api_admin(request: Request) -> Who:
+    """Whoever may take everything there is through the API."""
+    who = api_writer(request)
+    if who.scope < Scope.ADMIN:
+        raise Refused(403, f"{who.name} is no administrator", "use a token with the scope admin")
+    return who
+
+
 def page_reader(request: Request) -> Who:
     """Whoever looks at a page; who is not known is sent to the log-in and comes back from there."""
     access = access_of(request)
@@ -192,6 +200,7 @@ def local_path(text: str) -> str:
 
 ApiReader = Annotated[Who, Depends(api_reader)]
 ApiWriter = Annotated[Who, Depends(api_writer)]
+ApiAdmin = Annotated[Who, Depends(api_admin)]
 PageReader = Annotated[Who, Depends(page_reader)]
 PageWriter = Annotated[Posted, Depends(page_writer)]
 TheSite = Annotated[Site, Depends(site_of)]

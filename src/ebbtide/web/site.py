@@ -29,7 +29,7 @@ class Scope(IntEnum):
 
     READ = 1  # look at everything
     WRITE = 2  # decide: verdicts, filters, backtests
-    ADMIN = 3  # also cancel what others started
+    ADMIN = 3  # also cancel what others started, and take a copy of everything
 
 
 @dataclass(frozen=True, slots=True)
