@@ -73,6 +73,19 @@ class SinkHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Port:
+    """Where data are taken in. `senders` says who may send: how they are known, or that they are not."""
+
+    kind: str
+    address: str
+    preset: str
+    cluster: str
+    is_encrypted: bool
+    is_open: bool
+    senders: str
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Something an operator should know, in one sentence, and what to do."""
 
@@ -97,6 +110,7 @@ class Health:
     received: Mapping[str, int] = field(default_factory=dict)
     capacity: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    ports: tuple[Port, ...] = ()
 
     @property
     def is_ready(self) -> bool:

@@ -26,6 +26,27 @@ def test_ports_open_and_close_and_what_is_counted_is_told():
     assert receiving.ports == []
 
 
+def test_who_may_send_where_is_told():
+    token = {"name": "a", "sha256": "0" * 64}
+    settings = {
+        "otlp_http": [{"address": "127.0.0.1:0"}, {"address": "127.0.0.1:0", "tokens": [token], "cluster": "prod"}],
+        "otlp_grpc": {"address": "127.0.0.1:0", "cluster": "old", "ingest_without_token": ["10.0.0.0/8", "fd00::/8"]},
+    }
+    with Store.open() as store:
+        receiving = Receiving(store, Receivers.model_validate(settings), Guard(Caps()))
+        before = receiving.figures().ports
+        receiving.start()
+        sensor, anybody, known = receiving.figures().ports
+        ports = receiving.ports
+        receiving.stop()
+
+    assert [one.is_open for one in before] == [False] * 3
+    assert (sensor.kind, sensor.address, sensor.is_open) == ("otlp_grpc", f"127.0.0.1:{ports[0]}", True)
+    assert (sensor.senders, sensor.cluster) == ("anybody in 10.0.0.0/8, fd00::/8, without a token", "old")
+    assert (anybody.senders, anybody.is_encrypted) == ("anybody who reaches it", False)
+    assert (known.senders, known.cluster) == ("one with a token", "what the data say, else prod")
+
+
 def test_a_port_that_is_taken_leaves_nothing_open():
     with Store.open() as store:
         first = Receiving(store, LOCAL, Guard(Caps()))

@@ -13,7 +13,10 @@ from ebbtide.store.store import Store
 
 _SOURCES = ("cluster", "state", "newest", "watermark", "interval_s", "gap_minutes", "skew_s", "entities")
 _DETECTIONS = ("detection", "judged_until", "took_s", "entities", "scored", "findings", "error")
+_PORTS = ("kind", "address", "preset", "cluster", "is_encrypted", "senders")
 _SINKS = ("name", "kind", "delivered", "waiting", "dead", "error")
+
+_TABLES = (("sources", _SOURCES), ("ports", _PORTS), ("detections", _DETECTIONS), ("sinks", _SINKS))
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +57,7 @@ def _print(told: dict[str, object]) -> None:
         console.say(
             f"{one['severity']}: {one['text']} ({one['hint']})" if one["hint"] else f"{one['severity']}: {one['text']}"
         )
-    for name, columns in (("sources", _SOURCES), ("detections", _DETECTIONS), ("sinks", _SINKS)):
+    for name, columns in _TABLES:
         rows = [[_cell(one.get(column)) for column in columns] for one in _records(told[name])]
         if rows:
             console.say()

@@ -19,7 +19,7 @@ from ebbtide.config import BackupSettings, Config, catalogue_of, detections_of
 from ebbtide.detect.catalogue import Catalogue
 from ebbtide.detect.detection import Detectors
 from ebbtide.errors import ConfigError, EbbtideError
-from ebbtide.health import Health, Problem
+from ebbtide.health import Health, Port, Problem
 from ebbtide.live import Clockwork, Outlet
 from ebbtide.series import SECOND_NS
 from ebbtide.service.backups import Backups
@@ -172,13 +172,15 @@ class Service:
         received: dict[str, int] = {}
         capacity: dict[str, float] = {}
         problems: list[Problem] = []
+        ports: list[Port] = []
         for server in list(self._servers):
             figures = server.figures()
             problems += figures.problems
+            ports += figures.ports
             for name, count in figures.received.items():
                 received[name] = received.get(name, 0) + count
             capacity.update(figures.capacity)
-        return Figures(received, {**capacity, "clock_step_s": self.steady.step_s}, tuple(problems))
+        return Figures(received, {**capacity, "clock_step_s": self.steady.step_s}, tuple(problems), tuple(ports))
 
     # -- rounds
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from ebbtide.guard import Guard
-from ebbtide.health import Problem, Severity
+from ebbtide.health import Port, Problem, Severity
 from ebbtide.receive.intake import Intake
 from ebbtide.receive.receipt import Unread
 from ebbtide.receive.serving import Server, serve
-from ebbtide.receive.settings import Receivers
+from ebbtide.receive.settings import Listener, Receivers
 from ebbtide.service.steady import SteadyClock
 from ebbtide.service.vitals import Figures
 from ebbtide.store.store import Store
@@ -81,7 +81,27 @@ class Receiving:
         for names in list(self._guard.active().values()):
             for name, count in names.items():
                 capacity[f"guard_active_{name}"] = capacity.get(f"guard_active_{name}", 0.0) + count
-        return Figures(dict(received), capacity, tuple(_unread(counts.unread)))
+        return Figures(dict(received), capacity, tuple(_unread(counts.unread)), tuple(self._told()))
+
+    def _told(self) -> Iterator[Port]:
+        """What is listened on, and who may send there."""
+        for at, (kind, one) in enumerate(self._receivers.listeners()):
+            cluster = one.cluster if one.is_pinned else f"what the data say, else {one.cluster}"
+            port = self._servers[at].port if at < len(self._servers) else one.port
+            address = f"{one.address.rpartition(':')[0]}:{port}"
+            yield Port(kind, address, one.preset, cluster, one.tls is not None, at < len(self._servers), _senders(one))
+
+
+def _senders(one: Listener) -> str:
+    """Who may send to a listener."""
+    known = []
+    if one.tokens:
+        known.append(f"{len(one.tokens)} with a token" if len(one.tokens) > 1 else "one with a token")
+    if one.tls is not None and one.tls.client_ca is not None:
+        known.append("who has a certificate")
+    if one.ingest_without_token:
+        known.append(f"anybody in {', '.join(map(str, one.ingest_without_token))}, without a token")
+    return "; ".join(known) or "anybody who reaches it"
 
 
 def _unread(sources: Mapping[tuple[str, str], Unread]) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ebbtide.agenda import watermarks
 from ebbtide.deliver.sink import SinkSettings
 from ebbtide.errors import ServiceError
-from ebbtide.health import Health, Problem, Severity, SinkHealth, Source, SourceState
+from ebbtide.health import Health, Port, Problem, Severity, SinkHealth, Source, SourceState
 from ebbtide.series import DAY_NS, SECOND_NS
 from ebbtide.service.rounds import Rounds
 from ebbtide.service.sources import state_of
@@ -34,6 +34,7 @@ class Figures:
     received: Mapping[str, int] = field(default_factory=dict)
     capacity: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    ports: tuple[Port, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Vitals:
             figures.received,
             capacity,
             tuple(problems),
+            figures.ports,
         )
 
     def _read(self, now_ns: int) -> _Read:

@@ -358,6 +358,7 @@ class HealthAnswer(BaseModel):
     received: dict[str, int]
     capacity: dict[str, float]
     problems: list[dict[str, object]]
+    ports: list[dict[str, object]]
 
     @classmethod
     def of(cls, health: Health) -> HealthAnswer:
@@ -366,7 +367,7 @@ class HealthAnswer(BaseModel):
             at=rfc3339(health.at_ns), is_ready=health.is_ready, sources=[_fields(one) for one in health.sources],
             detections=[_fields(one) for one in health.detections], sinks=[_fields(one) for one in health.sinks],
             received=dict(health.received), capacity=dict(health.capacity),
-            problems=[_fields(one) for one in health.problems],
+            problems=[_fields(one) for one in health.problems], ports=[_fields(one) for one in health.ports],
         )  # fmt: skip
 
 
