@@ -36,7 +36,7 @@ unit: $(VENV)/developing
 bench: $(VENV)/developing  ## ratios of speed, measured in one run; needs VictoriaMetrics from Debian for one of them
 	$(BIN)/python bench/run.py
 
-quality: $(VENV)/developing  ## the outbound detector on months of real traffic (skipped where the data are absent)
+quality: $(VENV)/developing  ## the outbound detector on months of real traffic (where the data are absent: on the shipped recording)
 	$(BIN)/python -m ebbtide.lab.quality
 
 faults: $(VENV)/developing  ## the longer runs of what must never lose data
