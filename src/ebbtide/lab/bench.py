@@ -122,28 +122,28 @@ def scale_days(bench: OutboundBench, learn: range, days: range, budgets: tuple[f
     memory = options.context_hours
     learned = apply_scale(scale, before, count_others(scale, before, memory), hours, alive, options).score
     thresholds = learn_thresholds(learned, budgets, options)
+    return scale_with(bench, scale, thresholds, days)
+
+
+def scale_with(bench: OutboundBench, scale: OutboundScale, thresholds: tuple[float, ...], days: range) -> ScaledDays:
+    """Some days under a scale and thresholds learned elsewhere."""
+    options, memory = bench.options, bench.options.context_hours
     # The first hours of the days look back into the day before.
     now = bench.raw.at(slice(days.start * HOURS - memory, days.stop * HOURS))
     others, now = count_others(scale, now, memory).at(slice(memory, None)), now.at(slice(memory, None))
     hours = np.arange(now.ratio.shape[1]) % HOURS
-    score = apply_scale(scale, now, others, hours, alive, options).score
+    score = apply_scale(scale, now, others, hours, bench.has_received, options).score
     return ScaledDays(days, scale, score, thresholds, others)
+
+
+def scale_as_shipped(bench: OutboundBench, days: range, budgets: tuple[float, ...] = BUDGETS) -> ScaledDays:
+    """Some days under the scale and the thresholds that ship: nothing is learned from the fleet."""
+    return scale_with(bench, shipped_scale(len(bench.traffic.names)), tuple(map(shipped_threshold, budgets)), days)
 
 
 def fixed(bench: OutboundBench, budgets: tuple[float, ...] = BUDGETS) -> tuple[ScaledDays, ...]:
     """One scale for all scored days, learned on days 30-60."""
     return (scale_days(bench, LEARN, SCORE, budgets),)
-
-
-def scale_as_shipped(bench: OutboundBench, days: range, budgets: tuple[float, ...] = BUDGETS) -> ScaledDays:
-    """Some days under the scale and the thresholds that ship: nothing is learned from the fleet."""
-    options, alive = bench.options, bench.has_received
-    scale, memory = shipped_scale(len(bench.traffic.names)), options.context_hours
-    now = bench.raw.at(slice(days.start * HOURS - memory, days.stop * HOURS))
-    others, now = count_others(scale, now, memory).at(slice(memory, None)), now.at(slice(memory, None))
-    hours = np.arange(now.ratio.shape[1]) % HOURS
-    score = apply_scale(scale, now, others, hours, alive, options).score
-    return ScaledDays(days, scale, score, tuple(map(shipped_threshold, budgets)), others)
 
 
 def score_as(bench: OutboundBench, scaled: ScaledDays, raw: Channels) -> Float64:

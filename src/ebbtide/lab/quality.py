@@ -21,6 +21,7 @@ from ebbtide.lab.bench import OutboundBench
 from ebbtide.lab.bitbrains import data_directory, read_bitbrains
 from ebbtide.lab.evaluate import BUDGETS
 from ebbtide.lab.excerpt import excerpt_table, measure_excerpt
+from ebbtide.lab.quality_checks import halves_table, seeds_table, shipped_table
 from ebbtide.lab.quality_sections import (
     Measured,
     further_table,
@@ -37,6 +38,9 @@ from ebbtide.lab.report import pair
 
 SECTIONS: dict[str, tuple[str, Callable[[Measured], str]]] = {
     "main": ("Recall at a budget", main_table),
+    "seeds": ("Fresh draws", seeds_table),
+    "halves": ("Halves of the entities", halves_table),
+    "shipped": ("Before a fleet has learned", shipped_table),
     "further": ("Scenarios outside the mean", further_table),
     "sliding": ("A decision every 5 minutes", sliding_table),
     "negatives": ("Benign changes", negatives_table),
