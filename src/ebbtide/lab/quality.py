@@ -15,12 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ebbtide import __version__
+from ebbtide.detect.catalogue import load
 from ebbtide.detect.outbound_options import OutboundOptions
 from ebbtide.errors import NoDataError
 from ebbtide.lab.bench import OutboundBench
 from ebbtide.lab.bitbrains import data_directory, read_bitbrains
 from ebbtide.lab.evaluate import BUDGETS
 from ebbtide.lab.excerpt import excerpt_table, measure_excerpt
+from ebbtide.lab.nezha import measure_nezha, nezha_table, read_faults, read_pods
 from ebbtide.lab.quality_checks import halves_table, seeds_table, shipped_table
 from ebbtide.lab.quality_sections import (
     Measured,
@@ -35,6 +37,7 @@ from ebbtide.lab.quality_sections import (
     young_table,
 )
 from ebbtide.lab.report import pair
+from ebbtide.registry import DETECTORS
 
 SECTIONS: dict[str, tuple[str, Callable[[Measured], str]]] = {
     "main": ("Recall at a budget", main_table),
@@ -48,9 +51,12 @@ SECTIONS: dict[str, tuple[str, Callable[[Measured], str]]] = {
     "young": ("Young entities", young_table),
     "peers": ("Peers", lambda measured: peers_table(measured.bench.traffic, measured.seed)),
 }
-#: The section that needs no data but what ships.
-EXCERPT = "excerpt"
-TITLES = {name: title for name, (title, _) in SECTIONS.items()} | {EXCERPT: "The shipped recording"}
+#: Sections on other data: the shipped recording, which is always there, and an online shop's pods.
+ALONE: dict[str, tuple[str, Callable[[OutboundOptions, int], str]]] = {
+    "excerpt": ("The shipped recording", lambda options, seed: excerpt_table(measure_excerpt(options, seed))),
+    "nezha": ("An online shop with faults", lambda *_: _nezha()),
+}
+TITLES = {name: title for name, (title, _) in (SECTIONS | ALONE).items()}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,15 +72,15 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no such section: {', '.join(unknown)}")
     names = chosen.sections or list(TITLES)
     options = OutboundOptions(inbound_explains=not chosen.study)
-    if EXCERPT in names:
-        _run(EXCERPT, lambda: excerpt_table(measure_excerpt(options, chosen.seed)), chosen.seed)
-        names = [name for name in names if name != EXCERPT]
+    for name in [name for name in names if name in ALONE]:
+        _run(name, lambda name=name: ALONE[name][1](options, chosen.seed), chosen.seed)  # type: ignore[misc]
+    names = [name for name in names if name in SECTIONS]
     if not names and not chosen.log:
         return 0
     try:
         traffic = read_bitbrains(data_directory())
     except NoDataError as missing:
-        print(f"skipped: {missing} ({missing.hint})", file=sys.stderr)
+        _skip(missing)
         return 0
     measured = measure(OutboundBench.run(traffic, options), chosen.seed)
     for name in names:
@@ -84,9 +90,23 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _skip(missing: NoDataError) -> None:
+    print(f"skipped: {missing} ({missing.hint})", file=sys.stderr)
+
+
+def _nezha() -> str:
+    directory = data_directory()
+    detections = load(DETECTORS).detections.values()
+    return nezha_table(measure_nezha(read_pods(directory), read_faults(directory), detections))
+
+
 def _run(name: str, section: Callable[[], str], seed: int) -> None:
     started = time.perf_counter()
-    text = section()
+    try:
+        text = section()
+    except NoDataError as missing:
+        _skip(missing)
+        return
     print(f"## {TITLES[name]}\n\n{text}\n\n_{name}: {time.perf_counter() - started:.1f} s, seed {seed}_\n")
 
 
