@@ -14,7 +14,7 @@ CORRECTED = "outbound_network_activity_from_process_corrected"
 
 
 def test_backtest_counts_and_detect_agrees(ebbtide, db):
-    result = json.loads(ebbtide("backtest", "--db", db, "--json").out)
+    result = json.loads(ebbtide("backtest", "--db", db, "--every", "1h", "--json").out)
 
     by_id = {one["detection"]: one for one in result["backtests"]}
     corrected = by_id["outbound_network_activity_from_process_corrected"]
@@ -24,7 +24,7 @@ def test_backtest_counts_and_detect_agrees(ebbtide, db):
 
 
 def test_backtest_prints_findings_a_day(ebbtide, db):
-    ran = ebbtide("backtest", "--db", db)
+    ran = ebbtide("backtest", "--db", db, "--every", "1h")
 
     assert "a day" in ran.out
     assert "Noisiest under" in ran.out
