@@ -37,7 +37,7 @@ unit: $(VENV)/developing
 bench: $(VENV)/developing  ## ratios of speed, measured in one run; needs VictoriaMetrics from Debian for one of them
 	$(BIN)/python bench/run.py
 
-quality: $(VENV)/developing  ## the outbound detector on months of real traffic (skipped where the data are absent)
+quality: $(VENV)/developing  ## the outbound detector on months of real traffic (where the data are absent: on the shipped recording)
 	$(BIN)/python -m ebbtide.lab.quality
 
 # Kills, retention and sizes as large as a few minutes allow; each fault prints its figure at the end.

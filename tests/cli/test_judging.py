@@ -46,23 +46,6 @@ def test_csv_is_a_table_without_formulas(ebbtide, db):
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
 
 
-def test_backtest_counts_and_detect_agrees(ebbtide, db):
-    result = json.loads(ebbtide("backtest", "--db", db, "--json").out)
-
-    by_id = {one["detection"]: one for one in result["backtests"]}
-    corrected = by_id["outbound_network_activity_from_process_corrected"]
-    assert corrected["findings"] == 1
-    assert corrected["noisiest"] == [{"entity": "prod/shop/checkout/nginx", "findings": 1}]
-    assert corrected["ticks"] == 24
-
-
-def test_backtest_prints_findings_a_day(ebbtide, db):
-    ran = ebbtide("backtest", "--db", db)
-
-    assert "a day" in ran.out
-    assert "Noisiest under" in ran.out
-
-
 def test_why_says_what_would_have_fired(ebbtide, db):
     quiet = ebbtide("why", "checkout", "--db", db, "--at", "1764100000")
     fired = ebbtide("why", "checkout/nginx", "--db", db)
@@ -87,22 +70,3 @@ def test_an_empty_store_says_what_to_do(ebbtide):
 
     assert ran.code == 3
     assert "ebbtide import" in ran.err
-
-
-def test_a_backtest_plants_attacks_in_a_copy_and_leaves_the_store_alone(ebbtide, db):
-    before = Path(db).read_bytes()
-    words = ("backtest", "--db", db, "-d", "outbound_network_activity_from_process_corrected", "--inject", "X1")
-
-    told = json.loads(ebbtide(*words, "--json").out)
-    ran = ebbtide(*words)
-
-    assert Path(db).read_bytes() == before
-    assert told["backtests"][0]["findings"] == 1
-    [attack] = told["injected"]["attacks"]
-    assert attack["outcome"] in ("caught", "told anyway", "missed")
-    assert "1 attacks planted" in ran.out
-    assert "Planted attacks" in ran.out  # names wrap in a narrow terminal
-
-
-def test_a_scenario_that_is_not_there_is_usage(ebbtide, db):
-    assert ebbtide("backtest", "--db", db, "--to", "1764100000", "--inject", "X99").code == 2

@@ -1,5 +1,7 @@
 """Where, when and in whom attacks are planted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,17 @@ def test_a_new_process_sends_in_the_place_of_the_victim():
     assert one.event.sender.process == "xmr-agent"
     assert one.event.sender.workload == one.event.entity.workload
     assert one.event.entity.process == "p"
+
+
+def test_a_source_without_destinations_would_not_tell_an_attackers_place():
+    blind = replace(ground(), contacts={Entity("prod", "shop", "w00", "p"): frozenset({Endpoint()})})
+
+    planted = plant_round(blind, choose(["X1", "X8", "X9"]), PLOT, 1, 0)
+
+    assert ground().knows_destinations and not blind.knows_destinations
+    assert {one.event.scenario for one in planted} == {"X1", "X8"}
+    assert all(one.added.places == (Endpoint(),) for one in planted)
+    assert all(one.added.sockets.sum() > 100 for one in planted if one.event.scenario == "X8")
 
 
 def test_lateral_moves_go_to_strangers_of_the_cluster():

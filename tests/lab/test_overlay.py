@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
+from build import Point, batch_of
 from ebbtide.errors import DataError, NoDataError, StoreInUseError
 from ebbtide.lab.cluster_inject import Plot
 from ebbtide.lab.cluster_scenarios import choose
-from ebbtide.lab.overlay import copy_store, inject_recording, metric_names
+from ebbtide.lab.overlay import copy_store, inject_recording, lay_over, metric_names
 from ebbtide.lab.simulate_write import fill
 from ebbtide.series import DAY_NS
 from ebbtide.store.check import check
@@ -51,6 +52,14 @@ def test_what_is_injected_is_in_the_copy_and_the_original_is_untouched(recorded,
     added = sum(value for key, value in both.items() if key not in clean)
     columns = ("sent", "received", "packets_out", "packets_in", "sockets")
     assert added == sum(getattr(one.added, name).sum() for one in planted for name in columns)
+
+
+def test_what_is_laid_over_has_the_unit_of_the_store(tmp_path):
+    path = tmp_path / "scaled.duckdb"
+    with Store.open(path) as store:
+        store.append(batch_of([Point(60, 5)]), store.begin("import", "scaled", "scaled units"))
+        lay_over(store, [batch_of([Point(120, 5)])], "more")
+        assert store.contacts.units() == {"scaled units"}
 
 
 def test_there_must_be_a_store_and_room_for_the_copy(recorded, tmp_path):

@@ -18,6 +18,13 @@ def test_without_data_it_says_so_and_ends_well(monkeypatch, tmp_path, capsys):
     assert "skipped" in capsys.readouterr().err
 
 
+def test_the_shipped_recording_needs_no_data(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("EBBTIDE_DATA", str(tmp_path))
+    assert main(["excerpt"]) == 0
+    said = capsys.readouterr()
+    assert "| 10 | 0.47 |" in said.out and "skipped" not in said.err
+
+
 def test_a_wrong_section_is_refused():
     with pytest.raises(SystemExit) as caught:
         main(["nonsense"])

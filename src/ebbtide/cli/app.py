@@ -12,6 +12,7 @@ import typer
 
 from ebbtide.cli import (
     backfill,
+    backtesting,
     catalogue,
     demo,
     filters,
@@ -42,6 +43,7 @@ demo.register(app)
 importing.register(app)
 backfill.register(app)
 judging.register(app)
+backtesting.register(app)
 findings.register(app)
 health.register(app)
 serving.register(app)

@@ -1,50 +1,42 @@
-"""`detect`, `backtest` and `why`: the engine at one instant, over a range, and asked about one entity."""
+"""`detect` and `why`: the engine at one instant, and asked about one entity."""
 
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
 from ebbtide import novelty, novelty_findings, outbound, outbound_findings
-from ebbtide.backtest import Backtest, instants, replay
 from ebbtide.cli import console
 from ebbtide.cli.findings import finding_rows, print_findings
-from ebbtide.cli.injecting import own_copy, print_trial, trial_object, try_attacks
 from ebbtide.cli.options import (
     DEFAULT_DB,
     Csv,
     Db,
     Directory,
+    Fail,
     Ids,
     Json,
     chosen,
+    instant,
     load_catalogue,
-    parse_span,
-    parse_time,
 )
 from ebbtide.detect.detection import Detection
 from ebbtide.detect.novelty_detector import Novelty, NoveltySettings
 from ebbtide.detect.outbound_detector import Outbound, OutboundSettings
 from ebbtide.engine import Evaluation, Judged, evaluate, judge
-from ebbtide.errors import NoDataError, NotFoundError, UsageError
-from ebbtide.finding.finding import Finding
+from ebbtide.errors import NotFoundError
 from ebbtide.finding.form import to_object
 from ebbtide.finding.headline import unit_of
 from ebbtide.finding.novelty_words import explain_novelty
 from ebbtide.finding.outbound_words import explain_outbound
 from ebbtide.finding.text import count_text, rfc3339
-from ebbtide.lab.cluster_scenarios import choose
 from ebbtide.registry import load_detectors
-from ebbtide.series import SECOND_NS
 from ebbtide.store.store import Store
 from ebbtide.triage import filtered, keep
 
-_GRID_NS = 10 * SECOND_NS
 _WORDS = {
     "no_baseline": "have no baseline (new process, first use of the protocol)",
     "too_little_history": "have too little history",
@@ -55,19 +47,16 @@ _WORDS = {
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("detect", help=_DETECT, epilog=f"Example: ebbtide detect --db shop.duckdb --at {_NOON}")(detect_command)
-    app.command("backtest", help=_BACKTEST, epilog=f"Example: ebbtide backtest --from {_NOON}")(backtest_command)
     app.command("why", help=_WHY, epilog=f"Example: ebbtide why shop/checkout/nginx --at {_NOON}")(why_command)
 
 
 _NOON = "2026-11-24T12:00:00Z"
 _DETECT = "Judge the last window before an instant."
-_BACKTEST = "Judge every window of a range, as `detect` would have at each tick."
 _WHY = "Say for one entity what was compared with what, and what would have fired."
 
 At = Annotated[
     str | None, typer.Option("--at", help="When, RFC 3339 or Unix seconds. Default: the end of what is stored.")
 ]
-Fail = Annotated[bool, typer.Option("--fail-on-findings", help="Exit with 1 if something is found and not filtered.")]
 
 
 def detect_command(
@@ -85,7 +74,7 @@ def detect_command(
     detectors = load_detectors()
     with Store.open(db, is_new_allowed=False) as store:
         store.roll_up()
-        now_ns = _instant(store, at)
+        now_ns = instant(store, at)
         evaluations = [evaluate(store, one, now_ns, detectors=detectors) for one in detections]
         found = filtered(store, [finding for one in evaluations for finding in one.findings], time.time_ns())
         if is_kept:
@@ -104,81 +93,6 @@ def detect_command(
         raise typer.Exit(1)
 
 
-def backtest_command(
-    from_: Annotated[
-        str | None, typer.Option("--from", help="First instant. Default: a day after the first sample.")
-    ] = None,
-    to: Annotated[str | None, typer.Option("--to", help="Last instant. Default: the end of what is stored.")] = None,
-    every: Annotated[
-        str | None, typer.Option("--every", help="Time between ticks. Default: the detection's own.")
-    ] = None,
-    db: Db = DEFAULT_DB,
-    ids: Ids = None,
-    directory: Directory = None,
-    inject: Annotated[
-        str, typer.Option("--inject", help="Plant attacks in a copy: core, all, or ids such as X1,X7.")
-    ] = "",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the planted attacks.")] = 1,
-    fail: Fail = False,
-    as_json: Json = False,
-    as_csv: Csv = False,
-) -> None:
-    """Run detections over a range: findings a day, the noisiest entities, what could not be judged and why.
-
-    With attacks to plant, the store is copied and never opened.
-    """
-    detections = chosen(load_catalogue(directory), ids)
-    scenarios = choose(inject.split(",")) if inject else ()
-    with own_copy(db) if inject else nullcontext(db) as path:
-        results, found, first, last = _replay_all(path, detections, from_, to, every)
-        every_ns = parse_span(every) if every else None
-        trial = try_attacks(path, detections, scenarios, seed, first, last, every_ns) if inject else None
-    if as_json:
-        range_ = {"from": rfc3339(first), "to": rfc3339(last)}
-        summaries = [one.summary() for one in results]
-        planted = {"injected": trial_object(trial)} if trial is not None else {}
-        console.print_json(range_ | {"backtests": summaries, "findings": [to_object(one) for one in found]} | planted)
-    elif as_csv:
-        console.print_csv(*finding_rows(found))
-    else:
-        _print_backtests(results)
-        print_findings(found)
-        if trial is not None:
-            print_trial(trial, detections)
-    if fail and any(not finding.is_hidden for finding in found):
-        raise typer.Exit(1)
-
-
-def _replay_all(
-    path: Path, detections: list[Detection], from_: str | None, to: str | None, every: str | None
-) -> tuple[list[Backtest], list[Finding], int, int]:
-    """Every detection over the range: the backtests, their findings as filtered, and the range."""
-    with Store.open(path, is_new_allowed=False) as store:
-        store.roll_up()
-        span = _span(store)
-        first = parse_time(from_) if from_ else span[0] + 24 * 3600 * SECOND_NS
-        last = parse_time(to) if to else _instant(store, None)
-        if last < first:
-            raise UsageError(f"--to {rfc3339(last)} lies before --from {rfc3339(first)}")
-        results = [
-            run_backtest(store, one, first, last, parse_span(every) if every else one.every_ns) for one in detections
-        ]
-        found = [episode.finding for one in results for episode in one.episodes.values()]
-        return results, filtered(store, found, time.time_ns()), first, last
-
-
-def run_backtest(store: Store, detection: Detection, first_ns: int, last_ns: int, every_ns: int) -> Backtest:
-    """One detection over a range, with a progress bar."""
-    result = Backtest(detection)
-    ticks = instants(first_ns, last_ns, every_ns)
-    with console.progress_bar() as progress:
-        task = progress.add_task(detection.id, total=len(ticks), rate="")
-        for evaluation in replay(store, detection, first_ns, last_ns, every_ns, load_detectors()):
-            result.add(evaluation)
-            progress.update(task, advance=1, rate=f"{len(result.episodes)} findings")
-    return result
-
-
 def why_command(
     entity: Annotated[str, typer.Argument(help="cluster/namespace/workload/process, or a part of it.")],
     db: Db = DEFAULT_DB,
@@ -191,7 +105,7 @@ def why_command(
     detectors = load_detectors()
     with Store.open(db, is_new_allowed=False) as store:
         store.roll_up()
-        now_ns = _instant(store, at)
+        now_ns = instant(store, at)
         if not any(entity in str(one) for one in store.identity.entities):
             raise NotFoundError(f"no stored entity contains {entity!r}", hint="see `ebbtide export entities`")
         for detection in detections:
@@ -281,19 +195,6 @@ def _tell(judged: Judged, row: int, detection: Detection) -> None:
     console.say(f"  {outcome}.")
 
 
-def _span(store: Store) -> tuple[int, int]:
-    span = store.reading.span()
-    if span is None:
-        raise NoDataError(f"{store.path} holds no samples", hint="begin with: ebbtide import PATHS")
-    return span
-
-
-def _instant(store: Store, at: str | None) -> int:
-    """The instant asked for, or the first on the 10 s grid after everything stored."""
-    last = _span(store)[1]
-    return parse_time(at) if at is not None else (last // _GRID_NS + 1) * _GRID_NS
-
-
 def _proof(evaluation: Evaluation) -> str:
     """What was scored and what could not be, in one sentence."""
     parts = [
@@ -318,17 +219,3 @@ def _as_object(evaluation: Evaluation) -> dict[str, object]:
         "baseline_snapped": evaluation.snapped,
         "findings": len(evaluation.findings),
     }
-
-
-def _print_backtests(results: list[Backtest]) -> None:
-    console.print_table(
-        ("detection", "days", "ticks", "rows", "findings", "a day", "judged", "not judged"),
-        [
-            (one.detection.short_name, one.days, one.ticks, one.fired, len(one.episodes), one.per_day(), one.scored,
-             ", ".join(f"{many:,} {why}" for why, many in sorted(one.unscored.items())) or "-")
-            for one in results
-        ],
-    )  # fmt: skip
-    for one in results:
-        if one.episodes:
-            console.print_table(("entity", "findings"), one.noisiest(), title=f"\nNoisiest under {one.detection.id}")

@@ -11,9 +11,10 @@ import typer
 
 from ebbtide.detect.catalogue import Catalogue, load, read_directory
 from ebbtide.detect.detection import Detection, parse_duration
-from ebbtide.errors import UsageError
+from ebbtide.errors import NoDataError, UsageError
 from ebbtide.registry import load_detectors
 from ebbtide.series import SECOND_NS
+from ebbtide.store.store import Store
 
 Db = Annotated[Path, typer.Option("--db", help="The store's file.", envvar="EBBTIDE_DB", show_default=True)]
 DEFAULT_DB = Path("ebbtide.duckdb")
@@ -27,7 +28,9 @@ Ids = Annotated[
     list[str] | None,
     typer.Option("--detection", "-d", help="A detection's id; may be given several times. Default: all."),
 ]
+Fail = Annotated[bool, typer.Option("--fail-on-findings", help="Exit with 1 if something is found and not filtered.")]
 
+_GRID_NS = 10 * SECOND_NS
 _SECONDS = re.compile(r"\d{1,11}(\.\d{1,9})?")
 
 
@@ -72,3 +75,17 @@ def chosen(catalogue: Catalogue, ids: list[str] | None) -> list[Detection]:
     if ids:
         return [catalogue.get(one) for one in ids]
     return [one for one in catalogue.detections.values() if one.status != "deprecated"]
+
+
+def span_of(store: Store) -> tuple[int, int]:
+    """When the first sample begins and the last ends. Raises NoDataError for an empty store."""
+    span = store.reading.span()
+    if span is None:
+        raise NoDataError(f"{store.path} holds no samples", hint="begin with: ebbtide import PATHS")
+    return span
+
+
+def instant(store: Store, at: str | None) -> int:
+    """The instant asked for, or the first on the 10 s grid after everything stored."""
+    last = span_of(store)[1]
+    return parse_time(at) if at is not None else (last // _GRID_NS + 1) * _GRID_NS

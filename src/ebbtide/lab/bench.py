@@ -16,6 +16,7 @@ from ebbtide.baseline.trailing_statistics import HOURS
 from ebbtide.detect.outbound import Channels
 from ebbtide.detect.outbound_options import OutboundOptions
 from ebbtide.detect.outbound_scale import OutboundScale, apply_scale, count_others, learn_scale, learn_thresholds
+from ebbtide.detect.outbound_shipped import shipped_scale, shipped_threshold
 from ebbtide.lab.evaluate import BUDGETS, EventScores
 from ebbtide.lab.inject import RETURN_SHARE, Events, with_events
 from ebbtide.lab.stream import (
@@ -51,12 +52,18 @@ class OutboundBench:
 
     @classmethod
     def run(
-        cls, traffic: Traffic, options: OutboundOptions, learn: range = LEARN, *, sliding: bool = True
+        cls,
+        traffic: Traffic,
+        options: OutboundOptions,
+        learn: range = LEARN,
+        *,
+        sliding: bool = True,
+        models: RecordModels | None = None,
     ) -> OutboundBench:
-        """Close all days, learn the record models on `learn`, score every day from its first on."""
+        """Close all days, score every day from the first of `learn` on, with record models learned there or given."""
         peaks = hourly_peaks(traffic.sent, traffic.received, traffic.step_s, options, sliding=sliding)
         history = close_days(peaks, options)
-        models = learn_models(history, learn)
+        models = learn_models(history, learn) if models is None else models
         raw = score_history(history, models, range(learn.start, traffic.days), options)
         has_received = np.asarray(np.isfinite(traffic.received).any(axis=1), bool)
         return cls(traffic, options, peaks, history, models, raw, has_received, sliding)
@@ -115,12 +122,23 @@ def scale_days(bench: OutboundBench, learn: range, days: range, budgets: tuple[f
     memory = options.context_hours
     learned = apply_scale(scale, before, count_others(scale, before, memory), hours, alive, options).score
     thresholds = learn_thresholds(learned, budgets, options)
+    return scale_with(bench, scale, thresholds, days)
+
+
+def scale_with(bench: OutboundBench, scale: OutboundScale, thresholds: tuple[float, ...], days: range) -> ScaledDays:
+    """Some days under a scale and thresholds learned elsewhere."""
+    options, memory = bench.options, bench.options.context_hours
     # The first hours of the days look back into the day before.
     now = bench.raw.at(slice(days.start * HOURS - memory, days.stop * HOURS))
     others, now = count_others(scale, now, memory).at(slice(memory, None)), now.at(slice(memory, None))
     hours = np.arange(now.ratio.shape[1]) % HOURS
-    score = apply_scale(scale, now, others, hours, alive, options).score
+    score = apply_scale(scale, now, others, hours, bench.has_received, options).score
     return ScaledDays(days, scale, score, thresholds, others)
+
+
+def scale_as_shipped(bench: OutboundBench, days: range, budgets: tuple[float, ...] = BUDGETS) -> ScaledDays:
+    """Some days under the scale and the thresholds that ship: nothing is learned from the fleet."""
+    return scale_with(bench, shipped_scale(len(bench.traffic.names)), tuple(map(shipped_threshold, budgets)), days)
 
 
 def fixed(bench: OutboundBench, budgets: tuple[float, ...] = BUDGETS) -> tuple[ScaledDays, ...]:

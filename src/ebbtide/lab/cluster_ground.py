@@ -49,6 +49,12 @@ class Ground:
         """The metric that volume is added to."""
         return next(name for name in _BYTES if name in self.metrics)
 
+    @property
+    def knows_destinations(self) -> bool:
+        """Whether the source tells to whom anything is sent; one that does not would not tell an attacker's place."""
+        places = {place for found in self.contacts.values() for place in found}
+        return not places or places != {Endpoint()}
+
     def minutes(self, entity: Entity, from_ns: int, to_ns: int) -> Float64:
         """What an entity sent per minute in [from_ns, to_ns), NaN outside what is known."""
         row = self.sent[self.entities.index(entity)]

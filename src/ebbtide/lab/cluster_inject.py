@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -103,6 +103,8 @@ def fits(ground: Ground, attack: Attack, plot: Plot) -> bool:
         return False
     if attack.is_udp:
         return "udp.bytes" in ground.metrics
+    if attack.is_lateral and not attack.sockets_per_s and not ground.knows_destinations:
+        return False
     return not attack.sockets_per_s or "tcp.new_sockets" in ground.metrics
 
 
@@ -165,6 +167,8 @@ def _at_night(ground: Ground, entity: Entity, attack: Attack, plot: Plot, start_
 
 def _inject(ground: Ground, entity: Entity, attack: Attack, start_ns: int, draws: Draws, uid: str) -> Injection:
     history = ground.minutes(entity, max(start_ns - HISTORY_NS, ground.start_ns), start_ns)
+    if not ground.knows_destinations:
+        attack = replace(attack, destinations=1)
     places, receivers = _targets(ground, entity, attack, draws)
     sender = Entity(entity.cluster, entity.namespace, entity.workload, attack.process or entity.process)
     added = added_by(attack, history, start_ns, ground.interval_s, draws, (places, receivers))
@@ -208,6 +212,8 @@ def _targets(
     ground: Ground, entity: Entity, attack: Attack, draws: Draws
 ) -> tuple[tuple[Endpoint, ...], tuple[Entity | None, ...]]:
     """New destinations: strangers in the cluster first where the scenario stays inside, else places outside."""
+    if not ground.knows_destinations:
+        return (Endpoint(),), (None,)
     known = ground.contacts.get(entity, frozenset())
     places: list[Endpoint] = []
     receivers: list[Entity | None] = []

@@ -7,6 +7,7 @@ entities and the rows told.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from ebbtide.engine import Evaluation
 from ebbtide.errors import NoDataError, UsageError
 from ebbtide.finding.finding import Finding
 from ebbtide.lab.cluster_ground import Ground, ground_of_store
-from ebbtide.lab.cluster_inject import Injection, Plot, plant_round
+from ebbtide.lab.cluster_inject import Injection, Plot, fits, plant_round
 from ebbtide.lab.cluster_judge import GRACE_NS, Exposure, Told, names
 from ebbtide.lab.cluster_negatives import Negative, apply
 from ebbtide.lab.cluster_scenarios import Attack
@@ -33,6 +34,7 @@ Replay = Callable[[Store, Detection, int, int, int], Iterator[Evaluation]]
 #: How far above its line a finding is, in the detection's own unit.
 Score = Callable[[Finding], float]
 HIGHEST = 1e9
+MOST_ROUNDS = 8
 _KEYS: tuple[Key, ...] = ("cluster", "namespace", "workload", "process")
 #: Told after each step: what is done, in words.
 Notify = Callable[[str], None]
@@ -50,14 +52,14 @@ class Span:
 @dataclass(frozen=True, slots=True, eq=False)
 class Settings:
     """What is run: detections (each at its own pace, or every `every_ns`), scenarios, rounds, the share of entities hit
-    in a round, and the seed of the injections.
+    in a round, and the seed of the injections. Rounds None: as many as plant each scenario once, at most MOST_ROUNDS.
     """
 
     detections: tuple[Detection, ...]
     replay: Replay
     scenarios: tuple[Attack, ...] = ()
     negatives: tuple[Negative, ...] = ()
-    rounds: int = 2
+    rounds: int | None = 2
     share: float = 1.0
     seed: int = 1
     every_ns: int | None = None
@@ -116,21 +118,39 @@ def default_span(store: Store) -> Span:
     return Span(from_ns - (last - first) // 6 // DAY_NS * DAY_NS, from_ns, last)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """What detections told of a store as it is: the rows, and how many pairs were looked at, by detection."""
+
+    told: list[Told] = field(default_factory=list)
+    scored: dict[str, int] = field(default_factory=dict)
+
+    def add(self, detection: Detection, evaluation: Evaluation, score: Score) -> None:
+        """Take the next tick of a detection in."""
+        self.scored[detection.id] = self.scored.get(detection.id, 0) + evaluation.scored
+        for finding in evaluation.findings:
+            self.told.append(
+                Told(detection.id, finding.entity, finding.opened_ns, finding.end_ns, finding.at_ns, score(finding))
+            )
+
+
 class Study:
     """Runs one study in a directory of its own."""
 
     def __init__(self, work: Path, settings: Settings, notify: Notify) -> None:
         self._work, self._settings, self._notify = work, settings, notify
 
-    def run(self, path: Path, span: Span | None = None) -> Measured:
-        """The twin and every round. Raises NoDataError, UsageError where there is nothing to judge."""
-        twin = copy_store(path, self._work / "twin.duckdb")
+    def run(self, path: Path, span: Span | None = None, heard: Heard | None = None) -> Measured:
+        """The twin and every round; `heard` where the store has been judged over the whole span already, and is a copy
+        that may be opened. Raises NoDataError, UsageError where there is nothing to judge.
+        """
+        twin = copy_store(path, self._work / "twin.duckdb") if heard is None else path
         with Store.open(twin, is_new_allowed=False) as store:
             store.roll_up()
             span = span if span is not None else default_span(store)
             ground = ground_of_store(store, span.to_ns)
-            measured = self._measure_twin(store, span)
-        for number in range(self._settings.rounds if self._settings.scenarios else 0):
+            measured = self._measure_twin(store, span, heard)
+        for number in range(self._rounds(ground, span)):
             self._round(twin, ground, measured, number)
         return measured
 
@@ -142,19 +162,30 @@ class Study:
             copy = copy_store(base, self._work / "changed.duckdb")
             with Store.open(copy, is_new_allowed=False) as store:
                 lay_over(store, apply(negative, plan, first, last), negative.name)
-                told = tuple(self._told(store, span.from_ns, span.to_ns, {}))
+                told = tuple(self._heard(store, span.from_ns, span.to_ns).told)
             _remove(copy)
             measured.changed.append(Changed(negative, told))
             self._notify(f"{negative.name}: {len(told)} rows")
 
-    def _measure_twin(self, store: Store, span: Span) -> Measured:
+    def _rounds(self, ground: Ground, span: Span) -> int:
+        settings = self._settings
+        if not settings.scenarios:
+            return 0
+        if settings.rounds is not None:
+            return settings.rounds
+        possible = [one for one in settings.scenarios if fits(ground, one, Plot(span.from_ns, span.to_ns))]
+        hit = max(1, math.ceil(settings.share * len(ground.active(span.from_ns))))
+        return max(1, min(MOST_ROUNDS, -(-len(possible) // hit)))
+
+    def _measure_twin(self, store: Store, span: Span, heard: Heard | None) -> Measured:
         if span.from_ns >= span.to_ns:
             raise UsageError("the judged span is empty", hint="give --from and --to within what is stored")
         ids = tuple(one.id for one in self._settings.detections)
         judged = exposure_of(store, span.from_ns, span.to_ns)
         keys = tuple(key for key in _KEYS if all(key in one.by for one in self._settings.detections))
         measured = Measured(span, ids, keys, judged, exposure_of(store, span.calibrate_ns, span.from_ns))
-        measured.twin = list(self._told(store, span.calibrate_ns, span.to_ns, measured.scored))
+        heard = heard if heard is not None else self._heard(store, span.calibrate_ns, span.to_ns)
+        measured.twin, measured.scored = heard.told, heard.scored
         self._notify(f"unmodified: {len(measured.twin)} rows over {judged.entity_days:,.0f} entity-days")
         return measured
 
@@ -169,7 +200,7 @@ class Study:
             laid = lay_over(store, injected_batches(planted, ground.metrics), f"round {number}")
             measured.left_out += sum(laid.dropped.values())
             told = [row for from_ns, to_ns in self._spans(planted, span)
-                    for row in self._told(store, from_ns, to_ns, {})]  # fmt: skip
+                    for row in self._heard(store, from_ns, to_ns).told]  # fmt: skip
         _remove(copy)
         for one in planted:
             mine = tuple(row for row in told if names(row.entity, one.event))
@@ -191,14 +222,13 @@ class Study:
                 spans.append((event.start_ns, last))
         return spans
 
-    def _told(self, store: Store, from_ns: int, to_ns: int, scored: dict[str, int]) -> Iterator[Told]:
-        for detection in self._settings.detections:
-            every_ns = self._settings.every_ns or detection.every_ns
-            for evaluation in self._settings.replay(store, detection, from_ns + 1, to_ns, every_ns):
-                scored[detection.id] = scored.get(detection.id, 0) + evaluation.scored
-                for finding in evaluation.findings:
-                    yield Told(detection.id, finding.entity, finding.opened_ns, finding.end_ns, finding.at_ns,
-                               self._settings.score(finding))  # fmt: skip
+    def _heard(self, store: Store, from_ns: int, to_ns: int) -> Heard:
+        heard, settings = Heard(), self._settings
+        for detection in settings.detections:
+            every_ns = settings.every_ns or detection.every_ns
+            for evaluation in settings.replay(store, detection, from_ns + 1, to_ns, every_ns):
+                heard.add(detection, evaluation, settings.score)
+        return heard
 
 
 def exposure_of(store: Store, from_ns: int, to_ns: int) -> Exposure:

@@ -13,7 +13,7 @@ from pathlib import Path
 from ebbtide.errors import UsageError
 from ebbtide.lab.cluster_inject import Event
 from ebbtide.lab.cluster_judge import Delays, Outcome, delays, judge_event
-from ebbtide.lab.cluster_study import Measured, Notify, Settings, Span, Study
+from ebbtide.lab.cluster_study import Heard, Measured, Notify, Settings, Span, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,15 @@ class Trial:
     left_out: int
 
 
-def run_trial(path: Path, work: Path, settings: Settings, from_ns: int, to_ns: int, notify: Notify) -> Trial:
+def run_trial(
+    path: Path, work: Path, settings: Settings, from_ns: int, to_ns: int, notify: Notify, heard: Heard | None = None
+) -> Trial:
     """Plant the settings' attacks between two instants in copies within `work`, replay, and judge each.
 
-    Raises NoDataError and StoreInUseError as `copy_store` does, UsageError if none of the attacks can be planted.
+    `heard` as in `Study.run`. Raises NoDataError and StoreInUseError as `copy_store` does, UsageError if none of the
+    attacks can be planted.
     """
-    measured = Study(work, settings, notify).run(path, Span(from_ns, from_ns, to_ns))
+    measured = Study(work, settings, notify).run(path, Span(from_ns, from_ns, to_ns), heard)
     if not measured.planted:
         raise UsageError(
             "none of these attacks fits into the range and the metrics of this store", hint="widen --from and --to"

@@ -59,7 +59,8 @@ class Laid:
 
 def lay_over(store: Store, batches: Iterable[Batch], name: str) -> Laid:
     """Append batches to a copy under an origin of their own and derive what changed."""
-    origin = store.begin("overlay", name)
+    units = store.contacts.units()
+    origin = store.begin("overlay", name, units.pop() if len(units) == 1 else "")
     stored, dropped, counts = 0, Counter[str](), Counts()
     oldest_ns = store.segments[0] * SEGMENT_NS if store.segments else None
     for batch in batches:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
+from ebbtide.comparison import Comparison, headlines
 from ebbtide.finding.filters import Filter, matchers_text
-from ebbtide.finding.finding import Finding
 from ebbtide.finding.text import rfc3339
 from ebbtide.finding.verdict import Judgement, Verdict
 from ebbtide.health import Health
@@ -16,7 +15,7 @@ from ebbtide.series import Entity
 from ebbtide.store.profile import Known, Presence
 from ebbtide.store.search_row import Row
 from ebbtide.web.query import entity_path
-from ebbtide.web.tuning import Comparison, Job
+from ebbtide.web.tuning import Job
 
 
 class EntityName(BaseModel):
@@ -334,11 +333,6 @@ class BacktestAnswer(BaseModel):
             appeared=headlines(comparison.appeared if comparison else ()),
             disappeared=headlines(comparison.disappeared if comparison else ()),
         )  # fmt: skip
-
-
-def headlines(found: Sequence[Finding]) -> list[str]:
-    """What each finding says."""
-    return [one.headline for one in found]
 
 
 class BacktestList(BaseModel):

@@ -27,7 +27,7 @@ from ebbtide.web.answers import (
 from ebbtide.web.query import parse_instant
 from ebbtide.web.refusal import REFUSALS, Refused
 from ebbtide.web.site import Scope, Site
-from ebbtide.web.tuning import Bench, Job, Range, compare, default_range
+from ebbtide.web.tuning import Bench, Job, Range, comparison_of, default_range
 from ebbtide.web.views import TheView
 
 router = APIRouter(prefix="/api/v1", responses=REFUSALS)
@@ -140,7 +140,7 @@ def cancel_backtest(bench: Bench, job_id: str, who: Who) -> Job:
 
 
 def _answer(job: Job) -> BacktestAnswer:
-    return BacktestAnswer.of(job, compare(job))
+    return BacktestAnswer.of(job, comparison_of(job))
 
 
 @router.get("/backtests", tags=["backtests"])

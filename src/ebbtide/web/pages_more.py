@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
+from ebbtide.comparison import Comparison
 from ebbtide.detect.detection import Detection
 from ebbtide.errors import UsageError
 from ebbtide.finding.text import rfc3339
@@ -31,7 +32,7 @@ from ebbtide.web.entity import (
 from ebbtide.web.query import entity_path, parse_entity
 from ebbtide.web.rendering import render
 from ebbtide.web.site import Site
-from ebbtide.web.tuning import Comparison, Job, command, compare, default_range, diff
+from ebbtide.web.tuning import Job, command, comparison_of, default_range, diff
 from ebbtide.web.usual import levels
 from ebbtide.web.views import TheView, horizon
 
@@ -229,7 +230,7 @@ def work_of(site: Site, job: Job | None) -> Work | None:
     """The result of a backtest, as far as there is one."""
     if job is None:
         return None
-    comparison = compare(job)
+    comparison = comparison_of(job)
     tallest = max([1, *(max(before, after) for _, before, after in comparison.days)]) if comparison else 1
     return Work(comparison, diff(job, site.catalogue.origin[job.detection.id]), command(job, db_of(site)), tallest)
 

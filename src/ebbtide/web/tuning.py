@@ -7,6 +7,8 @@ tick of the service must not wait for somebody's experiment. The last few are ke
 from __future__ import annotations
 
 import difflib
+import json
+import shlex
 import threading
 import uuid
 from collections import OrderedDict
@@ -16,12 +18,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import yaml
-from pydantic import ValidationError
 
 from ebbtide.backtest import Backtest, instants, replay
+from ebbtide.comparison import Comparison, compare, with_options
 from ebbtide.detect.detection import Detection, Detectors
 from ebbtide.errors import EbbtideError, NoDataError, NotFoundError, UsageError
-from ebbtide.finding.finding import Finding
 from ebbtide.finding.text import rfc3339
 from ebbtide.series import DAY_NS, SECOND_NS
 from ebbtide.store.store import Store
@@ -90,16 +91,6 @@ class Job:
     def is_over(self) -> bool:
         """Whether nothing more will come."""
         return self.state in (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What a change does: findings that appear, that disappear and that stay, and findings by day before and after."""
-
-    appeared: tuple[Finding, ...]
-    disappeared: tuple[Finding, ...]
-    stayed: tuple[Finding, ...]
-    days: tuple[tuple[int, int, int], ...]
 
 
 class Bench:
@@ -187,21 +178,6 @@ class Bench:
         return result
 
 
-def with_options(detection: Detection, options: Mapping[str, object], detectors: Detectors) -> Detection:
-    """The detection with other options, complete and checked. Raises UsageError."""
-    detector = detectors[detection.detector]
-    merged = dict(detection.options) | dict(options)
-    try:
-        checked = detector.options.model_validate(merged)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise UsageError(
-            f"the option {name!r}: {first['msg']}", hint=f"it is {detection.options.get(name)!r} now"
-        ) from None
-    return detection.model_copy(update={"options": checked.model_dump(mode="json")})
-
-
 def default_range(view: View, detection: Detection) -> Range:
     """What `ebbtide backtest` takes without options: from a day after the first sample to the end of what is stored.
 
@@ -213,36 +189,11 @@ def default_range(view: View, detection: Detection) -> Range:
     return Range(span[0] + DAY_NS, (span[1] // _GRID_NS + 1) * _GRID_NS, detection.every_ns)
 
 
-def compare(job: Job) -> Comparison | None:
+def comparison_of(job: Job) -> Comparison | None:
     """What the change did; None until the job is done."""
     if job.before is None or job.after is None:
         return None
-    before, after = ([one.finding for one in run.episodes.values()] for run in (job.before, job.after))
-    return Comparison(
-        appeared=_without(after, before),
-        disappeared=_without(before, after),
-        stayed=tuple(one for one in after if any(_is_same(one, other) for other in before)),
-        days=_by_day(before, after, job.range),
-    )
-
-
-def _without(found: list[Finding], others: list[Finding]) -> tuple[Finding, ...]:
-    return tuple(one for one in found if not any(_is_same(one, other) for other in others))
-
-
-def _is_same(one: Finding, other: Finding) -> bool:
-    """Whether two runs speak of the same matter: same entity, and their times touch. Uids differ with the first hit."""
-    return one.entity == other.entity and one.opened_ns < other.end_ns and other.opened_ns < one.end_ns
-
-
-def _by_day(before: list[Finding], after: list[Finding], range_: Range) -> tuple[tuple[int, int, int], ...]:
-    first, last = range_.from_ns // DAY_NS, range_.to_ns // DAY_NS
-    counts = {day: [0, 0] for day in range(first, last + 1)}
-    for at, found in enumerate((before, after)):
-        for one in found:
-            day = min(max(one.opened_ns // DAY_NS, first), last)
-            counts[day][at] += 1
-    return tuple((day, *pair) for day, pair in counts.items())  # type: ignore[misc] # two counts each
+    return compare(job.before, job.after, job.range.from_ns, job.range.to_ns)
 
 
 def diff(job: Job, origin: str) -> str:
@@ -256,6 +207,12 @@ def _yaml(detection: Detection) -> list[str]:
 
 
 def command(job: Job, db: str) -> str:
-    """The command line that says the same of the detection in force."""
+    """The command line that says the same."""
     times = f"--from {rfc3339(job.range.from_ns)} --to {rfc3339(job.range.to_ns)}"
-    return f"ebbtide backtest --db {db} --detection {job.detection.id} {times} --json"
+    options = " ".join(f"--set {shlex.quote(f'{name}={json.dumps(value)}')}" for name, value in _changed(job).items())
+    return f"ebbtide backtest --db {db} --detection {job.detection.id} {times} {options} --json".replace("  ", " ")
+
+
+def _changed(job: Job) -> dict[str, object]:
+    before = dict(job.detection.options)
+    return {name: value for name, value in job.changed.options.items() if before.get(name) != value}
