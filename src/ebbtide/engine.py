@@ -140,7 +140,8 @@ def _evaluate_outbound(
     valid = judged.opened.records.windows[0].summary.days.max(axis=1, initial=0) > 0
     result.entities = len(ours)
     result.scored = int((known & valid).sum())
-    unscored = {"no_baseline": judged.new + int((sent & ~valid).sum()), "no_coverage": int(silent.sum())}
+    new = sum(1 for number in judged.new.tolist() if clusters is None or names[number].cluster in clusters)
+    unscored = {"no_baseline": new + int((sent & ~valid).sum()), "no_coverage": int(silent.sum())}
     result.unscored.update({why: count for why, count in unscored.items() if count})
     found = outbound_findings.findings(store, detection, judged, to_ns)
     result.findings = [one for one in found if clusters is None or one.entity.cluster in clusters]
@@ -152,10 +153,13 @@ def _evaluate_novelty(
     """The novelty detector's findings; it judges entities, whatever their metrics, so `result` counts entities."""
     to_ns = now_ns - detection.lag_ns
     judged = novelty.judge(store, to_ns, NoveltySettings.model_validate(detection.options))
-    result.entities = len(judged.entities)
-    result.scored = len(judged.entities) - judged.unscored
-    if judged.unscored:
-        result.unscored["no_baseline"] += judged.unscored
+    names = store.identity.entities
+    ours = [clusters is None or names[number].cluster in clusters for number in judged.entities.tolist()]
+    young = int((judged.is_young & np.array(ours, np.bool_)).sum())
+    result.entities = sum(ours)
+    result.scored = result.entities - young
+    if young:
+        result.unscored["no_baseline"] += young
     found = novelty_findings.findings(store, detection, judged, to_ns)
     result.findings = [one for one in found if clusters is None or one.entity.cluster in clusters]
 

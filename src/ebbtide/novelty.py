@@ -30,7 +30,7 @@ T = TypeVar("T", bound=np.generic)
 class JudgedNovelty:
     """Every entity that sent in the hour. `entities` are their numbers; facts, score and `fired` follow them.
 
-    `unscored`: those on their first day, of which only a new process can be told.
+    `is_young` (entities,): on its first day, when only a new process can be told.
     """
 
     entities: Int64
@@ -41,7 +41,7 @@ class JudgedNovelty:
     fired: NDArray[np.bool_]
     threshold: float
     budget: float
-    unscored: int
+    is_young: NDArray[np.bool_]
 
 
 def judge(view: View, now_ns: int, settings: NoveltySettings) -> JudgedNovelty:
@@ -54,7 +54,7 @@ def judge(view: View, now_ns: int, settings: NoveltySettings) -> JudgedNovelty:
     novel = score_novelty(facts, met, scale, OPTIONS)
     fleet = int((known.first_hour < NEVER).sum())
     threshold = settings.threshold(fleet)
-    young = int(((facts.days == 0) & ~np.isfinite(novel.score)).sum())
+    young = (facts.days == 0) & ~np.isfinite(novel.score)
     return JudgedNovelty(
         entities, facts, met, novel, scale, novel.score > threshold, threshold, settings.effective_budget(fleet), young
     )

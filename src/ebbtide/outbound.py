@@ -32,8 +32,8 @@ class Judged:
     """Every pair at one instant.
 
     `sent` and `received` (pairs, windows) with gaps filled, `covered` (pairs, windows) the known shares. `entities` are
-    the numbers of the entities, `score` their S (the largest of their pairs), `fired` those above `threshold`. `new` is
-    how many pairs sent something and have no closed day to be judged with.
+    the numbers of the entities, `score` their S (the largest of their pairs), `fired` those above `threshold`. `new`
+    has the entity of each pair that sent something and has no closed day to be judged with.
     """
 
     opened: Opened
@@ -50,7 +50,7 @@ class Judged:
     fired: NDArray[np.bool_]
     threshold: float
     budget: float
-    new: int
+    new: Int64
 
     def pairs_of(self, entity: int) -> Int64:
         """The places of an entity's judged pairs, the highest S first."""
@@ -83,8 +83,8 @@ def judge(view: View, now_ns: int, settings: OutboundSettings, metrics: tuple[st
     )  # fmt: skip
 
 
-def _sums(view: View, opened: Opened, now_ns: int) -> tuple[Float64, Float64, Float64, int]:
-    """Sent, received and known shares (pairs, windows), and how many pairs have no history."""
+def _sums(view: View, opened: Opened, now_ns: int) -> tuple[Float64, Float64, Float64, Int64]:
+    """Sent, received and known shares (pairs, windows), and the entities of pairs without history."""
     pairs = opened.pairs
     found = view.outbound.sums(now_ns)
     at = pairs.place(found.entity, found.metric)
@@ -95,8 +95,8 @@ def _sums(view: View, opened: Opened, now_ns: int) -> tuple[Float64, Float64, Fl
     nothing = np.zeros(found.sent.shape[1])
     covered = np.array([found.covered.get(cluster, nothing) for cluster in clusters]).reshape(sent.shape)
     filled = np.where(covered >= LEAST_COVERED, 1.0 / np.maximum(covered, LEAST_COVERED), np.nan)
-    new = int((~here & (found.sent[:, 0] > 0)).sum())
-    return sent * filled, received * filled, covered, new
+    new = found.entity[~here & (found.sent[:, 0] > 0)]
+    return sent * filled, received * filled, covered, new.astype(np.int64)
 
 
 def _cusum(opened: Opened, today: Float32, options: OutboundOptions) -> Float32:
