@@ -120,10 +120,10 @@ class DetectionSettings(_Part):
     """Directories with detections of your own."""
 
     enabled: tuple[str, ...] | None = None
-    """Ids that run; left out: all that are not deprecated."""
+    """Ids that run; left out: all that are not deprecated, and not part of another one that runs."""
 
     disabled: tuple[str, ...] = ()
-    """Ids that do not."""
+    """Ids that do not; without `joined` its parts `outbound` and `novelty` run each by itself."""
 
     overrides: dict[str, Override] = Field(default_factory=dict)
     """By id, what is otherwise than in its file."""
@@ -286,7 +286,16 @@ def detections_of(settings: DetectionSettings, catalogue: Catalogue, detectors: 
     ]
     chosen = settings.enabled
     if chosen is None:
-        chosen = tuple(id for id, one in known.items() if one.status != "deprecated")
+        chosen = catalogue.by_default(settings.disabled)
+    problems += [
+        Problem(
+            f"detections.overrides.{id}",
+            f"{id!r} does not run by itself: it is part of {known[id].part_of!r}",
+            f"override {known[id].part_of!r}, or disable that one",
+        )
+        for id in settings.overrides
+        if id in known and known[id].part_of in chosen and id not in chosen
+    ]
     found = []
     for id in chosen:
         if id in known and id not in settings.disabled:

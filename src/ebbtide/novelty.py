@@ -44,19 +44,27 @@ class JudgedNovelty:
     is_young: NDArray[np.bool_]
 
 
-def judge(view: View, now_ns: int, settings: NoveltySettings) -> JudgedNovelty:
-    """S of every entity that sent in the hour before `now_ns`. An empty store is legal."""
+def fleet(view: View, now_ns: int) -> int:
+    """How many entities had ever sent when the day began."""
+    return int((view.novelty.known(now_ns, OPTIONS).first_hour < NEVER).sum())
+
+
+def judge(view: View, now_ns: int, settings: NoveltySettings, *, entities: int | None = None) -> JudgedNovelty:
+    """S of every entity that sent in the hour before `now_ns`. An empty store is legal.
+
+    `entities` is how many share the budget; None: those that ever sent.
+    """
     known = view.novelty.known(now_ns, OPTIONS)
     hour = view.novelty.hour(now_ns, known)
     workloads = _workloads(view, known)
-    entities, facts, met = _facts(view, known, hour, workloads)
+    numbers, facts, met = _facts(view, known, hour, workloads)
     scale = _scale(known, workloads)
     novel = score_novelty(facts, met, scale, OPTIONS)
-    fleet = int((known.first_hour < NEVER).sum())
-    threshold = settings.threshold(fleet)
+    many = fleet(view, now_ns) if entities is None else entities
+    threshold = settings.threshold(many)
     young = (facts.days == 0) & ~np.isfinite(novel.score)
     return JudgedNovelty(
-        entities, facts, met, novel, scale, novel.score > threshold, threshold, settings.effective_budget(fleet), young
+        numbers, facts, met, novel, scale, novel.score > threshold, threshold, settings.effective_budget(many), young
     )
 
 

@@ -58,8 +58,23 @@ class Judged:
         return places[np.argsort(-self.scored.score[places, 0], kind="stable")]
 
 
-def judge(view: View, now_ns: int, settings: OutboundSettings, metrics: tuple[str, ...] | None = None) -> Judged:
-    """S of every pair at `now_ns`; pairs of metrics that are not asked for have -inf. An empty store is legal."""
+def fleet(view: View, now_ns: int) -> int:
+    """How many entities the scale of the day was learned from."""
+    return view.outbound.opened((now_ns - 1) // DAY_NS).scale.entities
+
+
+def judge(
+    view: View,
+    now_ns: int,
+    settings: OutboundSettings,
+    metrics: tuple[str, ...] | None = None,
+    *,
+    entities: int | None = None,
+) -> Judged:
+    """S of every pair at `now_ns`; pairs of metrics that are not asked for have -inf. An empty store is legal.
+
+    `entities` is how many share the budget; None: those the scale was learned from.
+    """
     options = settings.options()
     hour = (now_ns - 1) // HOUR_NS
     day = (now_ns - 1) // DAY_NS
@@ -73,12 +88,12 @@ def judge(view: View, now_ns: int, settings: OutboundSettings, metrics: tuple[st
     if metrics is not None:
         numbers = [view.identity.find_metric(name) for name in metrics]
         scored.score[~np.isin(opened.pairs.metric, [one for one in numbers if one is not None])] = -np.inf
-    entities, starts = np.unique(opened.pairs.entity, return_index=True)
+    numbers_of, starts = np.unique(opened.pairs.entity, return_index=True)
     score = np.maximum.reduceat(scored.score[:, 0], starts) if len(starts) else np.empty(0)
-    budget = settings.effective_budget(opened.scale.entities)
+    budget = settings.effective_budget(opened.scale.entities if entities is None else entities)
     threshold = opened.scale.threshold(budget)
     return Judged(
-        opened, hour, sent, received, covered, cusum, instant, others, scored, entities.astype(np.int64), score,
+        opened, hour, sent, received, covered, cusum, instant, others, scored, numbers_of.astype(np.int64), score,
         score > threshold, threshold, budget, new,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ebbtide.finding.finding import Finding
+from ebbtide.finding.joined import with_kept
 from ebbtide.series import HOUR_NS, Entity
 
 #: An episode ends this long after the end of its last bucket above the line.
@@ -117,6 +118,7 @@ def _take(group: list[Episode], finding: Finding, changes: list[tuple[Change, Ep
         return
     episode = group[position]
     if finding.last_ns <= episode.finding.last_ns:
+        _complete(group, position, finding, changes)
         return
     # The bucket that comes next after the known ones tells whether the episode had ended in between.
     episode = _close(episode, _next_hit(finding, episode.finding.last_ns), changes)
@@ -127,6 +129,16 @@ def _take(group: list[Episode], finding: Finding, changes: list[tuple[Change, Ep
     else:
         group[position] = dataclasses.replace(joined, closed_ns=None, reopened=episode.reopened + 1)
         changes.append((Change.REOPENED, group[position]))
+
+
+def _complete(group: list[Episode], position: int, finding: Finding, changes: list[tuple[Change, Episode]]) -> None:
+    """What lies before the last that is known adds nothing but a part of the detection that had not fired yet."""
+    episode = group[position]
+    whole = with_kept(finding, episode.finding)
+    if whole is not episode.finding:
+        whole = dataclasses.replace(whole, is_late=whole.is_late or finding.is_late)
+        group[position] = dataclasses.replace(episode, finding=whole)
+        changes.append((Change.UPDATED, group[position]))
 
 
 def _belongs(episode: Episode, finding: Finding) -> bool:
@@ -148,6 +160,7 @@ def _next_hit(finding: Finding, after_ns: int) -> int:
 def _joined(episode: Episode, finding: Finding) -> Episode:
     first = episode.finding
     merged = dataclasses.replace(finding, uid=first.uid, opened_ns=first.opened_ns, hidden_by=first.hidden_by)
+    merged = with_kept(first, merged)
     return dataclasses.replace(episode, finding=merged, peak_count=max(episode.peak_count, finding.count))
 
 

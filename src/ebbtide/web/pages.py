@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
@@ -13,7 +11,9 @@ from ebbtide.finding.evidence import MetricEvidence
 from ebbtide.finding.explain import quiet_k
 from ebbtide.finding.filters import matchers_text, suggest
 from ebbtide.finding.finding import Finding
+from ebbtide.finding.joined_words import unit_in
 from ebbtide.finding.lifecycle import Episode
+from ebbtide.finding.novelty_words import explain_novelty
 from ebbtide.finding.outbound_words import contributions, explain_outbound
 from ebbtide.finding.verdict import Judgement, Verdict
 from ebbtide.series import HOUR_NS
@@ -131,16 +131,20 @@ def finding_page(uid: str, request: Request, site: TheSite, view: TheView, who: 
 
 
 def judged(finding: Finding) -> dict[str, object] | None:
-    """What the default detection was judged with, metric by metric; None for other detections."""
-    found = finding.evidence.outbound
-    if found is None:
+    """What each part of a default detection was judged with: its verdict, the amount metric by metric, what is new.
+
+    None for other detections.
+    """
+    amount, new = finding.evidence.outbound, finding.evidence.novelty
+    if amount is None and new is None:
         return None
-    unit = finding.evidence.metrics[0].unit if finding.evidence.metrics else ""
+    unit = unit_in(finding.evidence)
+    news = explain_novelty(new, unit) if new is not None else []
+    said = explain_outbound(amount, unit)[:1] if amount is not None else []
     return {
-        "said": explain_outbound(found, unit)[0].removeprefix("How unusual: "),
-        "pairs": [(pair.metric, contributions(pair)) for pair in found.pairs],
-        "per_1000": math.exp(-found.score),
-        "budget": found.budget,
+        "said": [one.removeprefix("How unusual: ") for one in said],
+        "pairs": [(pair.metric, contributions(pair)) for pair in amount.pairs] if amount is not None else [],
+        "news": [one.removeprefix("How unusual: ").strip() for one in news],
     }
 
 
