@@ -19,7 +19,7 @@ from ebbtide.cli.options import DEFAULT_DB, Csv, Db, Directory, Json, load_catal
 from ebbtide.errors import NotFoundError, UsageError
 from ebbtide.finding.evidence import repeat
 from ebbtide.finding.explain import explain
-from ebbtide.finding.finding import Finding
+from ebbtide.finding.finding import HELD_BACK, Finding
 from ebbtide.finding.form import to_json, to_object
 from ebbtide.finding.text import rfc3339
 from ebbtide.registry import load_detectors
@@ -73,8 +73,11 @@ def print_findings(found: list[Finding], *, is_all: bool = False) -> None:
         console.say(f"Next: ebbtide explain {shown[0].uid[:8]}")
     else:
         console.say("No findings." if not found else "No findings that no filter hides.")
-    if hidden := len(found) - len(shown):
+    held = sum(HELD_BACK in one.hidden_by for one in found) if not is_all else 0
+    if hidden := len(found) - len(shown) - held:
         console.say(f"{hidden} hidden by filters; see them with: ebbtide findings --all")
+    if held:
+        console.say(f"{held} held back by the daily cap of their entity; see them with: ebbtide findings --all")
 
 
 def findings_command(

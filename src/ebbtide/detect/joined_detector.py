@@ -30,6 +30,9 @@ class JoinedSettings(Options):
     ratio_share: float = Field(0.8, gt=0, lt=1)
     """Of the amount's share, the part for sending that receiving does not explain; plain volume has the rest."""
 
+    findings_per_entity_day: int = Field(1, ge=1)
+    """So many findings of one entity are told on one day (UTC); later ones only where they are surer than all told."""
+
     def outbound(self) -> OutboundSettings:
         """What the outbound part is judged with.
 

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ebbtide.finding.finding import Finding
+from ebbtide.finding.cap import capped
+from ebbtide.finding.finding import HELD_BACK, Finding
 from ebbtide.finding.joined import with_kept
 from ebbtide.series import HOUR_NS, Entity
 
@@ -111,7 +112,7 @@ def _take(group: list[Episode], finding: Finding, changes: list[tuple[Change, Ep
     position = next((i for i in reversed(range(len(group))) if _belongs(group[i], finding)), None)
     if position is None:
         group[:] = [_close(one, finding.opened_ns, changes) for one in group]
-        opened = Episode(finding, finding.count)
+        opened = Episode(capped(finding, [one.finding for one in group]), finding.count)
         group.append(opened)
         group.sort(key=lambda one: one.finding.opened_ns)
         changes.append((Change.OPENED, opened))
@@ -123,6 +124,12 @@ def _take(group: list[Episode], finding: Finding, changes: list[tuple[Change, Ep
     # The bucket that comes next after the known ones tells whether the episode had ended in between.
     episode = _close(episode, _next_hit(finding, episode.finding.last_ns), changes)
     joined = _joined(episode, finding)
+    if HELD_BACK in joined.finding.hidden_by:
+        joined = dataclasses.replace(joined, finding=capped(joined.finding, [one.finding for one in group]))
+        if HELD_BACK not in joined.finding.hidden_by:
+            group[position] = dataclasses.replace(joined, closed_ns=None)
+            changes.append((Change.OPENED, group[position]))
+            return
     if episode.closed_ns is None:
         group[position] = joined
         changes.append((Change.UPDATED, joined))
