@@ -60,6 +60,8 @@ def _of_parts(
     for change, one in changes:
         finding = one.finding
         firing: Set[str] = fresh.get(one.key, frozenset())
+        if finding.evidence.fleet:
+            firing = parts_of(finding.evidence).keys()
         if change is Change.UPDATED:
             firing = firing - before.get(finding.uid, frozenset())
         elif change is Change.CLOSED:

@@ -33,6 +33,10 @@ class JoinedSettings(Options):
     findings_per_entity_day: int = Field(1, ge=1)
     """So many findings of one entity are told on one day (UTC); later ones only where they are surer than all told."""
 
+    fleet_least: int = Field(10, ge=2)
+    """So many entities of a cluster that begin within an hour are one finding about the fleet; half as many where they
+    send to the same place never seen before."""
+
     def outbound(self) -> OutboundSettings:
         """What the outbound part is judged with.
 

@@ -101,6 +101,17 @@ class DestinationShare:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One entity of a finding about a fleet: its own finding's uid, opening, risk score and sentence."""
+
+    entity: Entity
+    uid: str
+    opened_ns: int
+    risk: float
+    headline: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All a verdict rests on. Windows and baselines are half-open; `snapped` as in `Baseline`."""
 
@@ -122,6 +133,9 @@ class Evidence:
 
     novelty: NoveltyEvidence | None = None
     """What the detector `novelty`, or that part of `joined`, was judged with; None where it did not fire."""
+
+    fleet: tuple[Member, ...] = ()
+    """The entities a finding about many is about; everything else here is of the riskiest at the last evaluation."""
 
     @property
     def has_other_destinations(self) -> bool:

@@ -71,7 +71,12 @@ def _who(finding: Finding) -> list[str]:
         "namespace": entity.namespace,
         "cluster": entity.cluster,
     }
-    return ["Who: " + ", ".join(f"{name} {one_line(value)}" for name, value in columns.items() if value)]
+    lines = ["Who: " + ", ".join(f"{name} {one_line(value)}" for name, value in columns.items() if value)]
+    fleet = finding.evidence.fleet
+    if fleet:
+        lines.append(f"{count_text(len(fleet))} processes; what follows is of the most surprising one:")
+        lines += [f"  {one.headline} (risk {number_text(round(one.risk, 1))})" for one in fleet]
+    return lines
 
 
 def _how_unusual(evidence: Evidence) -> list[str]:

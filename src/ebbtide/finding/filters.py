@@ -142,7 +142,12 @@ def matchers_text(matchers: Iterable[Matcher]) -> str:
 
 
 def suggest(finding: Finding) -> tuple[Matcher, ...]:
-    """The narrowest matchers by name that would have hidden this finding: its detection and its entity."""
+    """The narrowest matchers by name that would have hidden this finding: its detection and its entity.
+
+    Of a finding about a fleet nothing but itself: by its cluster it would hide all others, too.
+    """
+    if finding.evidence.fleet:
+        return (Matcher("uid", "=", finding.uid),)
     entity = finding.entity
     columns = {
         "detection": finding.detection_id,

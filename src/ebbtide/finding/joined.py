@@ -15,6 +15,7 @@ from ebbtide.detect.joined_detector import Joined
 from ebbtide.finding.assemble_outbound import confidence_of
 from ebbtide.finding.evidence import Evidence
 from ebbtide.finding.finding import Finding
+from ebbtide.finding.fleet import with_members
 from ebbtide.finding.joined_words import joined_headline
 from ebbtide.finding.message import LONGEST_VALUE, render, tokens_of
 from ebbtide.finding.novelty_evidence import NoveltyEvidence
@@ -61,8 +62,11 @@ def join(detection: Detection, amount: Finding, new: Finding) -> Finding:
 def with_kept(earlier: Finding, later: Finding) -> Finding:
     """The later finding with the parts of the earlier one that it lacks; as it is where it lacks none.
 
-    A headline of the detection's own stays; the computed one is made anew, and takes its place in the message.
+    A headline of the detection's own stays; the computed one is made anew, and takes its place in the message. Of a
+    fleet, the members are kept.
     """
+    if earlier.evidence.fleet or later.evidence.fleet:
+        return with_members(earlier, later)
     if not is_joined(later) or not parts_of(earlier.evidence).keys() - parts_of(later.evidence).keys():
         return later
     evidence = _with_parts(later.evidence, earlier.evidence)

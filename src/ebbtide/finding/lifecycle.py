@@ -9,13 +9,14 @@ and re-opens just what a tick in time would have.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ebbtide.finding.cap import capped
 from ebbtide.finding.finding import HELD_BACK, Finding
-from ebbtide.finding.joined import with_kept
+from ebbtide.finding.fleet import AT_ONCE_NS, gather
+from ebbtide.finding.joined import is_joined, with_kept
 from ebbtide.series import HOUR_NS, Entity
 
 #: An episode ends this long after the end of its last bucket above the line.
@@ -95,7 +96,7 @@ def advance(episodes: Iterable[Episode], findings: Iterable[Finding], now_ns: in
     for episode in episodes:
         known.setdefault(episode.key, []).append(episode)
     changes: list[tuple[Change, Episode]] = []
-    for finding in sorted(findings, key=lambda one: (one.opened_ns, one.last_ns, one.uid)):
+    for finding in sorted(_gathered(known, findings), key=lambda one: (one.opened_ns, one.last_ns, one.uid)):
         _take(known.setdefault(key_of(finding), []), finding, changes)
     kept: list[Episode] = []
     for group in known.values():
@@ -105,6 +106,33 @@ def advance(episodes: Iterable[Episode], findings: Iterable[Finding], now_ns: in
                 kept.append(closed)
     kept.sort(key=lambda one: (one.finding.opened_ns, one.finding.uid))
     return Step(tuple(kept), tuple(changes))
+
+
+def _gathered(known: Mapping[EpisodeKey, list[Episode]], findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, with those of an event that hits many entities of a cluster at once as one about the fleet."""
+    result: list[Finding] = []
+    groups: dict[EpisodeKey, list[Finding]] = {}
+    for finding in findings:
+        key = key_of(finding)
+        is_known = any(_belongs(one, finding) for one in known.get(key, ()))
+        if is_known or not is_joined(finding) or finding.evidence.fleet:
+            result.append(finding)
+        else:
+            fleet = EpisodeKey(key.detection_id, key.major, Entity(finding.entity.cluster, "", "", ""))
+            groups.setdefault(fleet, []).append(finding)
+    for key, fresh in groups.items():
+        fresh.sort(key=lambda one: one.entity)
+        alive = next((one.finding for one in reversed(known.get(key, [])) if _belongs(one, fresh[0])), None)
+        since_ns, until_ns = fresh[0].opened_ns - AT_ONCE_NS, fresh[0].opened_ns
+        recent = [
+            one.finding
+            for other, episodes in known.items()
+            if dataclasses.replace(other, entity=Entity(other.entity.cluster, "", "", "")) == key
+            for one in episodes
+            if since_ns < one.finding.opened_ns <= until_ns and not one.finding.evidence.fleet
+        ]
+        result += gather(fresh, recent, alive)
+    return result
 
 
 def _take(group: list[Episode], finding: Finding, changes: list[tuple[Change, Episode]]) -> None:
