@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ebbtide.detect.novelty import Facts, Met, Novel, NoveltyScale, rank_of, score_novelty
 from ebbtide.detect.novelty_detector import NoveltySettings
 from ebbtide.detect.novelty_options import NoveltyOptions
-from ebbtide.detect.novelty_scale import learn_scale
 from ebbtide.series import Float64, Int64
 from ebbtide.store.known_contacts import HOURS, NEVER, KnownContacts
+from ebbtide.store.learned_novelty import LearnedNovelty
 from ebbtide.store.novelty import HourContacts
 from ebbtide.store.places import is_inside
 from ebbtide.store.view import View
@@ -46,7 +46,7 @@ class JudgedNovelty:
 
 def fleet(view: View, now_ns: int) -> int:
     """How many entities had ever sent when the day began."""
-    return int((view.novelty.known(now_ns, OPTIONS).first_hour < NEVER).sum())
+    return view.novelty.learned(view.novelty.known(now_ns, OPTIONS), OPTIONS).entities
 
 
 def judge(view: View, now_ns: int, settings: NoveltySettings, *, entities: int | None = None) -> JudgedNovelty:
@@ -56,60 +56,24 @@ def judge(view: View, now_ns: int, settings: NoveltySettings, *, entities: int |
     """
     known = view.novelty.known(now_ns, OPTIONS)
     hour = view.novelty.hour(now_ns, known)
-    workloads = _workloads(view, known)
-    numbers, facts, met = _facts(view, known, hour, workloads)
-    scale = _scale(known, workloads)
-    novel = score_novelty(facts, met, scale, OPTIONS)
-    many = fleet(view, now_ns) if entities is None else entities
+    learned = view.novelty.learned(known, OPTIONS)
+    numbers, facts, met = _facts(view, known, hour, learned)
+    novel = score_novelty(facts, met, learned.scale, OPTIONS)
+    many = learned.entities if entities is None else entities
     threshold = settings.threshold(many)
     young = (facts.days == 0) & ~np.isfinite(novel.score)
-    return JudgedNovelty(
-        numbers, facts, met, novel, scale, novel.score > threshold, threshold, settings.effective_budget(many), young
-    )
+    fired, budget = novel.score > threshold, settings.effective_budget(many)
+    return JudgedNovelty(numbers, facts, met, novel, learned.scale, fired, threshold, budget, young)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Workloads:
-    """`of` (entities,) is the number of each entity's workload; `days` heard days known and `processes` that came
-    after the first day, per workload."""
-
-    of: Int64
-    days: Float64
-    processes: Float64
-
-
-def _workloads(view: View, known: KnownContacts) -> _Workloads:
-    numbers: dict[tuple[str, str, str], int] = {}
-    entities = view.identity.entities
-    of = np.array([numbers.setdefault((e.cluster, e.namespace, e.workload), len(numbers)) for e in entities], np.int64)
-    # Entities met since the day was opened are not known yet.
-    first = np.full(len(entities), NEVER, np.int64)
-    first[: len(known.first_hour)] = known.first_hour
-    begin = np.full(len(numbers), NEVER, np.int64)
-    np.minimum.at(begin, of, first)
-    heard = [
-        float(known.heard_between(cluster, int(hour) // HOURS, known.day)) if hour < NEVER else 0.0
-        for (cluster, _, _), hour in zip(numbers, begin, strict=True)
-    ]
-    came = (first < NEVER) & (first >= begin[of] + HOURS)
-    return _Workloads(of, np.array(heard), np.bincount(of[came], minlength=len(numbers)).astype(np.float64))
-
-
-def _scale(known: KnownContacts, workloads: _Workloads) -> NoveltyScale:
-    exposed = np.maximum(workloads.days - 1.0, 0.0).sum()
-    return learn_scale(
-        known.past, float(workloads.processes.sum()), float(exposed), float(known.wakings.sum()), OPTIONS
-    )
-
-
-def _facts(view: View, known: KnownContacts, hour: HourContacts, workloads: _Workloads) -> tuple[Int64, Facts, Met]:
+def _facts(view: View, known: KnownContacts, hour: HourContacts, learned: LearnedNovelty) -> tuple[Int64, Facts, Met]:
     """The facts of each entity of the hour, and its new destinations."""
     entities, row = np.unique(hour.entity, return_inverse=True)
     row = row.reshape(-1)
     total = {name: np.bincount(row, getattr(hour, name), len(entities)).astype(np.float64)
              for name in ("sent", "udp_sent", "sockets", "endpoints")}  # fmt: skip
-    of = workloads.of[entities]
-    past = {kind: known.past.events(is_inside=kind) for kind in (False, True)}
+    names = view.identity.entities
+    workload_days, processes = learned.workloads_of([names[one] for one in entities.tolist()])
     first = _at(known.first_hour, entities, NEVER)
     strange = np.bincount(row, hour.sent * hour.is_stranger, len(entities))
     before = hour.before[entities]
@@ -119,14 +83,14 @@ def _facts(view: View, known: KnownContacts, hour: HourContacts, workloads: _Wor
         destinations=total["endpoints"],
         sockets=total["sockets"],
         days=_at(known.past.days, entities, 0.0),
-        outside=_at(past[False], entities, 0.0),
-        inside=_at(past[True], entities, 0.0),
+        outside=_at(learned.outside, entities, 0.0),
+        inside=_at(learned.inside, entities, 0.0),
         wakings=_at(known.wakings, entities, 0.0),
         silent_days=_silent_days(view, known, entities, first, before),
         most_sent=_at(known.most_sent, entities, 0.0),
         is_new=(first == NEVER) & np.isnan(before),
-        workload_days=workloads.days[of],
-        processes=workloads.processes[of],
+        workload_days=workload_days,
+        processes=processes,
         is_stranger=strange > 0.5 * total["sent"],
         had_udp=_at(known.had_udp, entities, False),
         most_destinations=_at(known.most_destinations, entities, 0.0),
