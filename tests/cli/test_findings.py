@@ -80,3 +80,13 @@ def test_every_table_can_be_exported(ebbtide, db, tmp_path, what, ending):
 
 def test_an_unknown_ending_is_usage(ebbtide, db, tmp_path):
     assert ebbtide("export", "hours", "--to", tmp_path / "hours.xls", "--db", db).code == 2
+
+
+def test_what_was_told_is_shown_against_the_budget(ebbtide, db):
+    ebbtide("detect", "--db", db)
+    table = ebbtide("findings", "--db", db, "--budget").out
+    rows = {one["detection"]: one for one in json.loads(ebbtide("findings", "--db", db, "--budget", "--json").out)}
+
+    assert "held back" in table and "joined" in table
+    assert rows["joined"]["findings"] == 1 and rows["joined"]["budget"] == 10
+    assert rows["joined"]["effective"] == 10 and rows["joined"]["held_back"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Iterable
@@ -14,8 +15,9 @@ import pyarrow.csv
 import pyarrow.parquet
 import typer
 
+from ebbtide.achieved import achieved
 from ebbtide.cli import console
-from ebbtide.cli.options import DEFAULT_DB, Csv, Db, Directory, Json, load_catalogue
+from ebbtide.cli.options import DEFAULT_DB, Csv, Db, Directory, Json, chosen, load_catalogue
 from ebbtide.errors import NotFoundError, UsageError
 from ebbtide.finding.evidence import repeat
 from ebbtide.finding.explain import explain
@@ -83,10 +85,16 @@ def print_findings(found: list[Finding], *, is_all: bool = False) -> None:
 def findings_command(
     db: Db = DEFAULT_DB,
     is_all: Annotated[bool, typer.Option("--all", help="Also those that a filter hides.")] = False,
+    is_budget: Annotated[
+        bool, typer.Option("--budget", help="Instead: what was told in 30 days against the budget, by detection.")
+    ] = False,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """List findings with the filters of today applied."""
+    """List findings with the filters of today applied, or what was told against the budget."""
+    if is_budget:
+        _tell_budget(db, as_json=as_json)
+        return
     with Store.open(db, is_new_allowed=False) as store:
         found = refilter(store, time.time_ns())
     if as_json:
@@ -95,6 +103,28 @@ def findings_command(
         console.print_csv(*finding_rows(one for one in found if is_all or not one.is_hidden))
     else:
         print_findings(found, is_all=is_all)
+
+
+def _tell_budget(db: Path, *, as_json: bool) -> None:
+    """What each detection that runs by default told in the last 30 days of the store, against its budget."""
+    with Store.open(db, is_new_allowed=False) as store:
+        span = store.reading.span()
+        until_ns = span[1] if span else max((one.finding.at_ns for one in store.findings.all()), default=0)
+        spent = achieved(store, chosen(load_catalogue(None), None), until_ns)
+    if as_json:
+        rows = [dataclasses.asdict(one) | {"effective": one.effective, "is_over": one.is_over} for one in spent]
+        console.print_json(rows)
+        return
+    columns = ("detection", "findings", "held back", "hidden", "a day", "budget", "per 1000 entity-days", "budget")
+    console.print_table(
+        columns,
+        [
+            (one.detection, one.findings, one.held_back, one.hidden, round(one.a_day, 2),
+             "-" if one.budget_a_day is None else f"{one.budget_a_day:g}", round(one.per_1000, 2),
+             "-" if one.effective is None else f"{one.effective:.4g}" + (", over" if one.is_over else ""))
+            for one in spent
+        ],
+    )  # fmt: skip
 
 
 def explain_command(
