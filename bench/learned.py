@@ -1,6 +1,7 @@
 """Time and memory of the default detection by number of entities: a day opened, a tick, and a day closed.
 
-The closed days are made up in bulk, in the store's own tables; the last hour's samples are real rows.
+The closed days are made up in bulk, in the store's own tables; the last hour's samples are real rows. Each entity sends
+to its usual destination every hour of 30 days, and on one hour in 50 to another one.
 
 python bench/learned.py STORE ENTITIES
 """
@@ -14,9 +15,12 @@ from pathlib import Path
 
 import duckdb
 
-from ebbtide import outbound
+from ebbtide import joined, outbound
+from ebbtide.detect.joined_detector import JoinedSettings
 from ebbtide.detect.outbound_detector import OutboundSettings
+from ebbtide.novelty import OPTIONS
 from ebbtide.series import DAY_NS, HOUR_NS
+from ebbtide.store.learned_novelty import learn
 from ebbtide.store.store import Store
 from history import METRICS, NOW_NS, History, write_summaries
 from report import peak_mb
@@ -42,10 +46,16 @@ _MAXIMA = """
            [x - 18, x - 18, x, x + 1.7, x + 3.1, x - 18, x - 16.5]::FLOAT[7], 0.5
     FROM made ORDER BY day, e
 """
+_EDGES = """
+    INSERT INTO edges
+    SELECT e, {entities} + CASE WHEN hash(e, hour) % 50 = 0 THEN hash(e, hour, 1) % 97 ELSE e % 97 END, hour,
+           hash(e) % 100000 * 1e3, 1e6, 100, 100, hash(e, hour, 2) % 20
+    FROM range({entities}) t(e), range({first}, {last}) u(hour) ORDER BY hour, e
+"""
 
 
 def write(path: Path, entities: int) -> None:
-    """A store with 30 days of peaks, 90 of maxima, and an hour of samples."""
+    """A store with 30 days of peaks and edges, 90 of maxima, and an hour of samples."""
     write_summaries(path, History(entities))
     with Store.open(path) as store:
         store.roll_up()
@@ -57,6 +67,8 @@ def write(path: Path, entities: int) -> None:
         made = {"entities": entities, "metrics": LEARNED}
         for start in range(hour - 30 * 24, hour, 120):
             con.execute(_PEAKS.format(first=start, last=min(start + 120, hour), **made))
+        for start in range(hour - 30 * 24, hour - 1, 120):
+            con.execute(_EDGES.format(entities=entities, first=start, last=min(start + 120, hour - 1)))
         con.execute(_MAXIMA.format(first=day - 90, last=day, **made))
         con.execute(
             f"INSERT INTO learned_days SELECT unnest(range({day - 90}, {day})), {entities * len(LEARNED)}, {entities}"
@@ -75,6 +87,14 @@ def main() -> None:
             begin = time.perf_counter()
             judged = outbound.judge(store, NOW_NS, OutboundSettings())
             said[name] = time.perf_counter() - begin
+        for name in ("joined_opened_s", "joined_tick_s", "joined_tick_again_s"):
+            begin = time.perf_counter()
+            both = joined.judge(store, NOW_NS, JoinedSettings())
+            said[name] = time.perf_counter() - begin
+        begin = time.perf_counter()
+        learn(store.novelty.known(NOW_NS, OPTIONS), store.identity.entities, OPTIONS)
+        said["novelty_learned_s"] = time.perf_counter() - begin
+        said["novelty_entities"] = float(len(both.novelty.entities))
         said["scored"] = float((judged.sent[:, 0] >= 0).sum())
         said["mb_of_judging"] = peak_mb() - before
         day = NOW_NS // DAY_NS - 1

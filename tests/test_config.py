@@ -83,14 +83,16 @@ def test_the_example_is_valid_and_says_the_defaults():
 
     assert example.slots["web"] == WebSettings()
     assert [kind for kind, _ in example.slots["receivers"].listeners()] == ["otlp_http"]
-    changed = {"backup", "clusters", "detections", "store"}
+    changed = {"backup", "budget", "clusters", "detections", "store"}
+    assert catalogue_of(said, DETECTORS).get("joined") == catalogue_of(plain, DETECTORS).get("joined")
+    assert None not in said.budget.model_dump().values()
     assert said.model_dump(exclude=changed) == plain.model_dump(exclude=changed)
     assert said.store.model_dump(exclude={"disk_budget"}) == plain.store.model_dump(exclude={"disk_budget"})
 
 
 def chosen(text: str):
-    settings = loaded(text).settings.detections
-    return detections_of(settings, catalogue_of(settings, DETECTORS), DETECTORS)
+    settings = loaded(text).settings
+    return detections_of(settings.detections, catalogue_of(settings, DETECTORS), DETECTORS)
 
 
 def test_detections_are_chosen_and_overridden():
@@ -136,3 +138,28 @@ def test_every_key_is_in_the_documentation():
     assert missing(Settings) == []
     assert [name for name in Caps.model_fields if f"`{name}`" not in text] == []
     assert [name for name in WebSettings.model_fields if f"`web.{name}`" not in text] == []
+
+
+def test_the_budget_reaches_the_default_detection_and_an_override_goes_before_it():
+    config = loaded(
+        "budget: {per_1000_entity_days: 3, per_day: 4, per_entity_day: 2}\n"
+        "detections: {overrides: {joined: {options: {findings_per_day: 5}}}}\n"
+    )
+    catalogue = catalogue_of(config.settings, DETECTORS)
+    [joined] = [one for one in detections_of(config.settings.detections, catalogue, DETECTORS) if one.id == "joined"]
+
+    assert catalogue.get("joined").options["findings_per_day"] == 4
+    assert (joined.options["budget"], joined.options["findings_per_day"]) == (3, 5)
+    assert (joined.options["findings_per_entity_day"], joined.options["novelty_share"]) == (2, 0.1)
+
+
+def test_an_override_of_a_part_that_does_not_run_by_itself_is_a_mistake():
+    overridden = "overrides: {outbound: {options: {budget: 3}}}"
+    config = loaded(f"detections: {{{overridden}}}")
+    with pytest.raises(ConfigError) as caught:
+        detections_of(config.settings.detections, catalogue_of(config.settings, DETECTORS), DETECTORS)
+    alone = loaded(f"detections: {{disabled: [joined], {overridden}}}").settings
+    found = detections_of(alone.detections, catalogue_of(alone, DETECTORS), DETECTORS)
+
+    assert "'outbound' does not run by itself: it is part of 'joined'" in str(caught.value.problems[0])
+    assert {one.id: one.options.get("budget") for one in found}["outbound"] == 3

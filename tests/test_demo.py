@@ -45,7 +45,13 @@ def test_both_directions_are_known(store):
 
 @pytest.mark.parametrize(
     ("name", "findings", "found", "extra"),
-    [("upstream", 20, 7, 14), ("corrected", 25, 7, 18), ("outbound", 0, 0, 0), ("novelty", 0, 0, 0)],
+    [
+        ("upstream", 20, 7, 14),
+        ("corrected", 25, 7, 18),
+        ("outbound", 0, 0, 0),
+        ("novelty", 0, 0, 0),
+        ("joined", 0, 0, 0),
+    ],
 )
 def test_findings_beside_labels(comparisons, name, findings, found, extra):
     one = comparisons[name]
@@ -60,7 +66,7 @@ def test_every_tick_was_judged(comparisons):
     first, last = labelled_span()
     for one in comparisons.values():
         assert one.backtest.ticks == (last - first) // HOUR_NS + 1
-        metrics = 1 if one.backtest.detection.id in ("outbound", "novelty") else 4
+        metrics = 1 if one.backtest.detection.id in ("outbound", "novelty", "joined") else 4
         assert one.backtest.scored == one.backtest.ticks * 4 * metrics
         assert not one.backtest.unscored
 

@@ -122,3 +122,23 @@ def test_an_empty_store_is_an_answer(detection):
         result = evaluate(store, detection, NOW_S * SECOND_NS)
 
     assert (result.entities, result.scored, result.findings) == (0, 0, [])
+
+
+@pytest.mark.parametrize("detection", ["outbound", "novelty"])
+def test_what_is_learned_counts_only_the_clusters_that_are_asked_for(detection):
+    points = [
+        Point(at_s, 1e6, sender=dataclasses.replace(NGINX, cluster=cluster))
+        for cluster in ("prod", "stage")
+        for at_s in range(600, 7200, 600)
+    ]
+    with Store.open() as store:
+        store.append(batch_of(points), store.begin("import", "test"))
+        store.roll_up()
+        one, both = (
+            evaluate(store, CATALOGUE.get(detection), 7200 * SECOND_NS, clusters=clusters)
+            for clusters in ({"prod"}, None)
+        )
+
+    assert (one.unscored, both.unscored) == ({"no_baseline": 1}, {"no_baseline": 2})
+    if detection == "novelty":
+        assert (one.entities, both.entities) == (1, 2)

@@ -116,7 +116,7 @@ def test_a_scan_is_told_by_its_destinations(judged):
 
 def test_the_first_udp_counts_little_but_counts(judged):
     judged_hour = novelty.judge(judged(sent(5e6, metric="udp.bytes")), NOW_NS, NoveltySettings())
-    evidence = evidence_of(judged_hour, int(judged_hour.facts.udp_sent.argmax()))
+    evidence = evidence_of(judged_hour, int(judged_hour.facts.udp_sent.argmax()), NOW_NS)
 
     assert evidence.facts["udp_sent"] == 5e6 and evidence.facts["had_udp"] == 0
     assert -9 < evidence.parts[4] < evidence.threshold

@@ -149,7 +149,7 @@ def test_midnight_belongs_to_the_day_before():
 
 def test_evidence_of_a_quiet_entity_tells_why_it_is_quiet(burst):
     judged = outbound.judge(burst, BURST_NS - HOUR_NS, SETTINGS)
-    evidence = evidence_of(burst, judged, 1, float(judged.score[1]))
+    evidence = evidence_of(burst, judged, 1, float(judged.score[1]), BURST_NS - HOUR_NS)
 
     assert evidence.score < evidence.threshold
     assert len(evidence.main.parts) == 7

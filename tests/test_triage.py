@@ -5,6 +5,7 @@ from finding_samples import sample
 
 from build import Point, batch_of
 from ebbtide.errors import ConfigError, NotFoundError
+from ebbtide.finding.evidence import Member
 from ebbtide.finding.filters import Filter, parse_matchers
 from ebbtide.finding.plan import Plan
 from ebbtide.finding.verdict import Judgement, Verdict
@@ -164,3 +165,17 @@ def test_known_destinations_hide_until_a_byte_goes_elsewhere():
     assert not covers([name.replace(".", "x") for name in names])
     with pytest.raises(ConfigError):
         known_destinations("checkout", names)
+
+
+def test_an_attack_on_a_fleet_masks_each_of_its_entities():
+    curl, wget = (dataclasses.replace(FINDING.entity, process=name) for name in ("curl", "wget"))
+    fleet = tuple(Member(one, FINDING.uid, FINDING.opened_ns, 35.0, "sent") for one in (curl, wget))
+    whole = dataclasses.replace(FINDING.entity, namespace="", workload="", process="")
+    about = dataclasses.replace(FINDING, entity=whole, evidence=dataclasses.replace(FINDING.evidence, fleet=fleet))
+    with Store.open() as store:
+        known(store)
+        keep(store, [about])
+        judge(store, Judgement(about.uid, Verdict.ATTACK, "me", "", 1))
+        masked = {one for one, *_ in store.masks()}
+
+    assert masked == {curl, wget}

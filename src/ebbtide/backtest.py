@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ebbtide.detect.detection import Detection, Detectors
 from ebbtide.engine import Evaluation, evaluate
+from ebbtide.finding.finding import HELD_BACK
 from ebbtide.finding.lifecycle import Change, Episode, advance
 from ebbtide.registry import DETECTORS
 from ebbtide.series import DAY_NS
@@ -77,9 +78,14 @@ class Backtest:
             return 0.0
         return (self._span[1] - self._span[0] + self.detection.every_ns) / DAY_NS
 
+    @property
+    def held_back(self) -> int:
+        """Episodes that the daily cap of their entity kept from being told."""
+        return sum(HELD_BACK in one.finding.hidden_by for one in self.episodes.values())
+
     def per_day(self) -> float:
-        """Findings (episodes) a day."""
-        return len(self.episodes) / self.days if self.days else 0.0
+        """Findings (episodes) a day, without those held back."""
+        return (len(self.episodes) - self.held_back) / self.days if self.days else 0.0
 
     def noisiest(self, most: int = 10) -> list[tuple[str, int]]:
         """Entities with the most findings."""
@@ -93,6 +99,7 @@ class Backtest:
             "days": round(self.days, 3),
             "rows": self.fired,
             "findings": len(self.episodes),
+            "held_back": self.held_back,
             "findings_a_day": round(self.per_day(), 3),
             "scored": self.scored,
             "unscored": dict(self.unscored),

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from ebbtide.agenda import Pace
+from ebbtide.budget import Budget, with_budget
 from ebbtide.deliver.secret import fill
 from ebbtide.deliver.sink import SinkSettings
 from ebbtide.deliver.sinks import LARGEST_SETTINGS_BYTES, read_sinks
@@ -120,13 +121,34 @@ class DetectionSettings(_Part):
     """Directories with detections of your own."""
 
     enabled: tuple[str, ...] | None = None
-    """Ids that run; left out: all that are not deprecated."""
+    """Ids that run; left out: all that are not deprecated, and not part of another one that runs."""
 
     disabled: tuple[str, ...] = ()
-    """Ids that do not."""
+    """Ids that do not; without `joined` its parts `outbound` and `novelty` run each by itself."""
 
     overrides: dict[str, Override] = Field(default_factory=dict)
     """By id, what is otherwise than in its file."""
+
+
+class BudgetSettings(_Part):
+    """How many findings are acceptable, all default detections together; what is left out is the detections' own."""
+
+    per_1000_entity_days: Annotated[float, Field(gt=0, le=400, allow_inf_nan=False)] | None = None
+    """False findings per 1000 entity-days; the detection that ships says 10."""
+
+    per_day: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """The same as findings a day of the whole installation; the lower of the two counts. As shipped 10."""
+
+    novelty_share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Of both, the share for what is new; what is unusual in amount has the rest. As shipped 0.1."""
+
+    per_entity_day: Annotated[int, Field(ge=1)] | None = None
+    """So many findings of one entity are told a day, later ones only if they are surer. As shipped 1."""
+
+    @property
+    def budget(self) -> Budget:
+        """What the detections are told."""
+        return Budget(self.per_1000_entity_days, self.per_day, self.novelty_share, self.per_entity_day)
 
 
 class BackupSettings(_Part):
@@ -162,6 +184,7 @@ class Settings(_Part):
     """How often is looked whether a detection is due."""
 
     detections: DetectionSettings = DetectionSettings()
+    budget: BudgetSettings = BudgetSettings()
     clusters: tuple[str, ...] = ()
     """Clusters that are expected: one that was never heard is silent, not absent."""
 
@@ -261,12 +284,15 @@ def _mistakes(where: str, problems: list[Problem]) -> ConfigError:
     return ConfigError(message, hint="see docs/operations.md for every key", problems=tuple(problems))
 
 
-def catalogue_of(settings: DetectionSettings, detectors: Detectors) -> Catalogue:
-    """The shipped detections and those of the directories. At the border: it reads the directories.
+def catalogue_of(settings: Settings, detectors: Detectors) -> Catalogue:
+    """The shipped detections and those of the directories, under the one budget. At the border: it reads directories.
 
     Raises ConfigError.
     """
-    return load(detectors, [file for one in settings.directories for file in read_directory(one)])
+    chosen = settings.detections
+    known = load(detectors, [file for one in chosen.directories for file in read_directory(one)])
+    running = known.by_default(chosen.disabled) if chosen.enabled is None else chosen.enabled
+    return with_budget(known, [id for id in running if id not in chosen.disabled], settings.budget.budget)
 
 
 def detections_of(settings: DetectionSettings, catalogue: Catalogue, detectors: Detectors) -> list[Detection]:
@@ -286,7 +312,16 @@ def detections_of(settings: DetectionSettings, catalogue: Catalogue, detectors: 
     ]
     chosen = settings.enabled
     if chosen is None:
-        chosen = tuple(id for id, one in known.items() if one.status != "deprecated")
+        chosen = catalogue.by_default(settings.disabled)
+    problems += [
+        Problem(
+            f"detections.overrides.{id}",
+            f"{id!r} does not run by itself: it is part of {known[id].part_of!r}",
+            f"override {known[id].part_of!r}, or disable that one",
+        )
+        for id in settings.overrides
+        if id in known and known[id].part_of in chosen and id not in chosen
+    ]
     found = []
     for id in chosen:
         if id in known and id not in settings.disabled:
@@ -331,6 +366,7 @@ detections:
   disabled: []
   overrides:                  # default: none
     outbound_network_activity_from_process_corrected: {every: 10m, options: {k: 4}}
+budget: {per_1000_entity_days: 10, per_day: 10, novelty_share: 0.1, per_entity_day: 1}
 guard: {clusters: 100, entities: 20000, series: 500000, destinations: 1000, share: 0.1, idle: 1h}
 sinks:                        # default: none; see docs/sinks.md
   log: {type: lines, path: "-"}

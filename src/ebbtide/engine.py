@@ -11,10 +11,12 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ebbtide import novelty, novelty_findings, outbound, outbound_findings
+from ebbtide import joined, joined_findings, novelty, novelty_findings, outbound, outbound_findings
 from ebbtide.detect.detection import Detection, Detectors, Key, WindowDetector, project
 from ebbtide.detect.detector import Anomalies, Baseline
+from ebbtide.detect.joined_detector import Joined, JoinedSettings
 from ebbtide.detect.novelty_detector import Novelty, NoveltySettings
 from ebbtide.detect.outbound_detector import Outbound, OutboundSettings
 from ebbtide.finding.assemble import Context, findings
@@ -84,7 +86,7 @@ def evaluate(
     """
     result = Evaluation(detection.id, now_ns)
     detector = detectors[detection.detector]
-    if isinstance(detector, Outbound | Novelty):
+    if isinstance(detector, Outbound | Novelty | Joined):
         _LEARNED[detector.name](store, detection, now_ns, result, clusters)
         return result
     for judged in judge(store, detection, now_ns, result, detector, shard_entities, clusters):
@@ -131,19 +133,22 @@ def _evaluate_outbound(
     to_ns = now_ns - detection.lag_ns
     metrics = detection.selects(store.identity.metrics)
     judged = outbound.judge(store, to_ns, OutboundSettings.model_validate(detection.options), metrics)
-    names = store.identity.entities
-    ours = {number for number in judged.entities.tolist() if clusters is None or names[number].cluster in clusters}
-    is_ours = np.isin(judged.opened.pairs.entity, list(ours))
+    _count_outbound(store, judged, result, clusters)
+    result.findings = _of_clusters(outbound_findings.findings(store, detection, judged, to_ns), clusters)
+
+
+def _count_outbound(store: View, judged: outbound.Judged, result: Evaluation, clusters: Container[str] | None) -> None:
+    ours = _among(store, judged.entities, clusters)
+    is_ours = np.isin(judged.opened.pairs.entity, judged.entities[ours])
     silent = np.isnan(judged.sent[:, 0]) & is_ours
     known = is_ours & ~silent & ~np.isneginf(judged.scored.score[:, 0])
     sent = known & (judged.sent[:, 0] > 0)
     valid = judged.opened.records.windows[0].summary.days.max(axis=1, initial=0) > 0
-    result.entities = len(ours)
+    result.entities = int(ours.sum())
     result.scored = int((known & valid).sum())
-    unscored = {"no_baseline": judged.new + int((sent & ~valid).sum()), "no_coverage": int(silent.sum())}
+    new = int(_among(store, judged.new, clusters).sum())
+    unscored = {"no_baseline": new + int((sent & ~valid).sum()), "no_coverage": int(silent.sum())}
     result.unscored.update({why: count for why, count in unscored.items() if count})
-    found = outbound_findings.findings(store, detection, judged, to_ns)
-    result.findings = [one for one in found if clusters is None or one.entity.cluster in clusters]
 
 
 def _evaluate_novelty(
@@ -152,18 +157,46 @@ def _evaluate_novelty(
     """The novelty detector's findings; it judges entities, whatever their metrics, so `result` counts entities."""
     to_ns = now_ns - detection.lag_ns
     judged = novelty.judge(store, to_ns, NoveltySettings.model_validate(detection.options))
-    result.entities = len(judged.entities)
-    result.scored = len(judged.entities) - judged.unscored
-    if judged.unscored:
-        result.unscored["no_baseline"] += judged.unscored
-    found = novelty_findings.findings(store, detection, judged, to_ns)
-    result.findings = [one for one in found if clusters is None or one.entity.cluster in clusters]
+    ours = _among(store, judged.entities, clusters)
+    young = int((judged.is_young & ours).sum())
+    result.entities = int(ours.sum())
+    result.scored = result.entities - young
+    if young:
+        result.unscored["no_baseline"] += young
+    result.findings = _of_clusters(novelty_findings.findings(store, detection, judged, to_ns), clusters)
+
+
+def _evaluate_joined(
+    store: View, detection: Detection, now_ns: int, result: Evaluation, clusters: Container[str] | None
+) -> None:
+    """One finding for what both parts say of an entity; `result` counts as the outbound detector does.
+
+    Its entities are those that either part looked at.
+    """
+    to_ns = now_ns - detection.lag_ns
+    metrics = detection.selects(store.identity.metrics)
+    judged = joined.judge(store, to_ns, JoinedSettings.model_validate(detection.options), metrics)
+    _count_outbound(store, judged.outbound, result, clusters)
+    looked_at = np.union1d(judged.outbound.entities, judged.novelty.entities)
+    result.entities = int(_among(store, looked_at, clusters).sum())
+    result.findings = _of_clusters(joined_findings.findings(store, detection, judged, to_ns), clusters)
+
+
+def _among(store: View, numbers: Int64, clusters: Container[str] | None) -> NDArray[np.bool_]:
+    """Which of these entities belong to the clusters that are asked for."""
+    names = store.identity.entities
+    return np.array([clusters is None or names[one].cluster in clusters for one in numbers.tolist()], np.bool_)
+
+
+def _of_clusters(found: list[Finding], clusters: Container[str] | None) -> list[Finding]:
+    return [one for one in found if clusters is None or one.entity.cluster in clusters]
 
 
 #: Detectors that are judged with what the store has learned, by name.
 _LEARNED: Mapping[str, Callable[[View, Detection, int, Evaluation, Container[str] | None], None]] = {
     Outbound.name: _evaluate_outbound,
     Novelty.name: _evaluate_novelty,
+    Joined.name: _evaluate_joined,
 }
 
 

@@ -9,12 +9,13 @@ when no rule holds any more.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 
 from ebbtide.detect.detection import Detection
 from ebbtide.finding.annotations import Annotations
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.incident import TACTICS_SPAN_NS, Assessment, Contribution, assess
+from ebbtide.finding.joined import is_joined, part_risks, parts_of
 from ebbtide.finding.lifecycle import Change, Episode, key_of
 from ebbtide.finding.notice import INCIDENT, notice
 from ebbtide.finding.risk import Risk, RiskEvent
@@ -35,12 +36,41 @@ def contributions_of(
         known = [(of_key.get(key_of(one), one), one.at_ns) for one in found]
     else:
         added = (Change.OPENED, Change.REOPENED)
+        changes = list(changes)
         known = [(one.finding, one.finding.at_ns) for change, one in changes if change in added]
+        joined = [one for one in changes if is_joined(one[1].finding)]
+        if joined:
+            return _of_parts(found, joined, episodes)
     return [
         (one, Contribution(_event(one, at_ns), one.uid, one.detection_id, one.annotations.tactics))
         for one, at_ns in known
         if not one.is_hidden and one.risk.score > 0
     ]
+
+
+def _of_parts(
+    found: Sequence[Finding], changes: Iterable[tuple[Change, Episode]], episodes: Sequence[Episode]
+) -> list[tuple[Finding, Contribution]]:
+    """What each part adds: once when the finding opens or re-opens with it, or when it joins the finding later."""
+    fresh = {key_of(one): parts_of(one.evidence).keys() for one in found}
+    before: dict[str, Set[str]] = {}
+    for episode in episodes:
+        before.setdefault(episode.finding.uid, parts_of(episode.finding.evidence).keys())
+    result = []
+    for change, one in changes:
+        finding = one.finding
+        firing: Set[str] = fresh.get(one.key, frozenset())
+        if finding.evidence.fleet:
+            firing = parts_of(finding.evidence).keys()
+        if change is Change.UPDATED:
+            firing = firing - before.get(finding.uid, frozenset())
+        elif change is Change.CLOSED:
+            continue
+        for name, score in part_risks(finding).items():
+            if name in firing and score > 0 and not finding.is_hidden:
+                event = RiskEvent(finding.risk.object, finding.risk.object_type, score, finding.at_ns)
+                result.append((finding, Contribution(event, finding.uid, name, finding.annotations.tactics)))
+    return result
 
 
 def _event(finding: Finding, at_ns: int) -> RiskEvent:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ebbtide.detect.novelty import Facts, Met, Novel, NoveltyScale, rank_of, score_novelty
 from ebbtide.detect.novelty_detector import NoveltySettings
 from ebbtide.detect.novelty_options import NoveltyOptions
-from ebbtide.detect.novelty_scale import learn_scale
 from ebbtide.series import Float64, Int64
 from ebbtide.store.known_contacts import HOURS, NEVER, KnownContacts
+from ebbtide.store.learned_novelty import LearnedNovelty
 from ebbtide.store.novelty import HourContacts
 from ebbtide.store.places import is_inside
 from ebbtide.store.view import View
@@ -30,7 +30,7 @@ T = TypeVar("T", bound=np.generic)
 class JudgedNovelty:
     """Every entity that sent in the hour. `entities` are their numbers; facts, score and `fired` follow them.
 
-    `unscored`: those on their first day, of which only a new process can be told.
+    `is_young` (entities,): on its first day, when only a new process can be told.
     """
 
     entities: Int64
@@ -41,67 +41,39 @@ class JudgedNovelty:
     fired: NDArray[np.bool_]
     threshold: float
     budget: float
-    unscored: int
+    is_young: NDArray[np.bool_]
 
 
-def judge(view: View, now_ns: int, settings: NoveltySettings) -> JudgedNovelty:
-    """S of every entity that sent in the hour before `now_ns`. An empty store is legal."""
+def fleet(view: View, now_ns: int) -> int:
+    """How many entities had ever sent when the day began."""
+    return view.novelty.learned(view.novelty.known(now_ns, OPTIONS), OPTIONS).entities
+
+
+def judge(view: View, now_ns: int, settings: NoveltySettings, *, entities: int | None = None) -> JudgedNovelty:
+    """S of every entity that sent in the hour before `now_ns`. An empty store is legal.
+
+    `entities` is how many share the budget; None: those that ever sent.
+    """
     known = view.novelty.known(now_ns, OPTIONS)
     hour = view.novelty.hour(now_ns, known)
-    workloads = _workloads(view, known)
-    entities, facts, met = _facts(view, known, hour, workloads)
-    scale = _scale(known, workloads)
-    novel = score_novelty(facts, met, scale, OPTIONS)
-    fleet = int((known.first_hour < NEVER).sum())
-    threshold = settings.threshold(fleet)
-    young = int(((facts.days == 0) & ~np.isfinite(novel.score)).sum())
-    return JudgedNovelty(
-        entities, facts, met, novel, scale, novel.score > threshold, threshold, settings.effective_budget(fleet), young
-    )
+    learned = view.novelty.learned(known, OPTIONS)
+    numbers, facts, met = _facts(view, known, hour, learned)
+    novel = score_novelty(facts, met, learned.scale, OPTIONS)
+    many = learned.entities if entities is None else entities
+    threshold = settings.threshold(many)
+    young = (facts.days == 0) & ~np.isfinite(novel.score)
+    fired, budget = novel.score > threshold, settings.effective_budget(many)
+    return JudgedNovelty(numbers, facts, met, novel, learned.scale, fired, threshold, budget, young)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Workloads:
-    """`of` (entities,) is the number of each entity's workload; `days` heard days known and `processes` that came
-    after the first day, per workload."""
-
-    of: Int64
-    days: Float64
-    processes: Float64
-
-
-def _workloads(view: View, known: KnownContacts) -> _Workloads:
-    numbers: dict[tuple[str, str, str], int] = {}
-    entities = view.identity.entities
-    of = np.array([numbers.setdefault((e.cluster, e.namespace, e.workload), len(numbers)) for e in entities], np.int64)
-    # Entities met since the day was opened are not known yet.
-    first = np.full(len(entities), NEVER, np.int64)
-    first[: len(known.first_hour)] = known.first_hour
-    begin = np.full(len(numbers), NEVER, np.int64)
-    np.minimum.at(begin, of, first)
-    heard = [
-        float(known.heard_between(cluster, int(hour) // HOURS, known.day)) if hour < NEVER else 0.0
-        for (cluster, _, _), hour in zip(numbers, begin, strict=True)
-    ]
-    came = (first < NEVER) & (first >= begin[of] + HOURS)
-    return _Workloads(of, np.array(heard), np.bincount(of[came], minlength=len(numbers)).astype(np.float64))
-
-
-def _scale(known: KnownContacts, workloads: _Workloads) -> NoveltyScale:
-    exposed = np.maximum(workloads.days - 1.0, 0.0).sum()
-    return learn_scale(
-        known.past, float(workloads.processes.sum()), float(exposed), float(known.wakings.sum()), OPTIONS
-    )
-
-
-def _facts(view: View, known: KnownContacts, hour: HourContacts, workloads: _Workloads) -> tuple[Int64, Facts, Met]:
+def _facts(view: View, known: KnownContacts, hour: HourContacts, learned: LearnedNovelty) -> tuple[Int64, Facts, Met]:
     """The facts of each entity of the hour, and its new destinations."""
     entities, row = np.unique(hour.entity, return_inverse=True)
     row = row.reshape(-1)
     total = {name: np.bincount(row, getattr(hour, name), len(entities)).astype(np.float64)
              for name in ("sent", "udp_sent", "sockets", "endpoints")}  # fmt: skip
-    of = workloads.of[entities]
-    past = {kind: known.past.events(is_inside=kind) for kind in (False, True)}
+    names = view.identity.entities
+    workload_days, processes = learned.workloads_of([names[one] for one in entities.tolist()])
     first = _at(known.first_hour, entities, NEVER)
     strange = np.bincount(row, hour.sent * hour.is_stranger, len(entities))
     before = hour.before[entities]
@@ -111,14 +83,14 @@ def _facts(view: View, known: KnownContacts, hour: HourContacts, workloads: _Wor
         destinations=total["endpoints"],
         sockets=total["sockets"],
         days=_at(known.past.days, entities, 0.0),
-        outside=_at(past[False], entities, 0.0),
-        inside=_at(past[True], entities, 0.0),
+        outside=_at(learned.outside, entities, 0.0),
+        inside=_at(learned.inside, entities, 0.0),
         wakings=_at(known.wakings, entities, 0.0),
         silent_days=_silent_days(view, known, entities, first, before),
         most_sent=_at(known.most_sent, entities, 0.0),
         is_new=(first == NEVER) & np.isnan(before),
-        workload_days=workloads.days[of],
-        processes=workloads.processes[of],
+        workload_days=workload_days,
+        processes=processes,
         is_stranger=strange > 0.5 * total["sent"],
         had_udp=_at(known.had_udp, entities, False),
         most_destinations=_at(known.most_destinations, entities, 0.0),

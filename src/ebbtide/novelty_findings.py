@@ -27,7 +27,7 @@ def findings(store: View, detection: Detection, judged: JudgedNovelty, now_ns: i
     fired = np.flatnonzero(judged.fired)
     for row in fired[np.argsort(-judged.novel.score[fired], kind="stable")].tolist():
         number = int(judged.entities[row])
-        evidence = evidence_of(judged, row)
+        evidence = evidence_of(judged, row, now_ns)
         metrics = _metrics(store, evidence)
         around = _around(store, number, now_ns)
         entity = store.identity.entities[number]
@@ -35,8 +35,8 @@ def findings(store: View, detection: Detection, judged: JudgedNovelty, now_ns: i
     return found
 
 
-def evidence_of(judged: JudgedNovelty, row: int) -> NoveltyEvidence:
-    """All that an entity's score rests on."""
+def evidence_of(judged: JudgedNovelty, row: int, now_ns: int) -> NoveltyEvidence:
+    """All that an entity's score at `now_ns` rests on."""
     facts = {one.name: float(getattr(judged.facts, one.name)[row]) for one in fields(Facts)}
     return NoveltyEvidence(
         float(judged.novel.score[row]),
@@ -48,6 +48,7 @@ def evidence_of(judged: JudgedNovelty, row: int) -> NoveltyEvidence:
         _places(judged, row, is_inside=True),
         tuple(judged.scale.usual.tolist()),
         tuple(judged.scale.shift.tolist()),
+        now_ns,
     )
 
 

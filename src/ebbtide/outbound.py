@@ -32,8 +32,8 @@ class Judged:
     """Every pair at one instant.
 
     `sent` and `received` (pairs, windows) with gaps filled, `covered` (pairs, windows) the known shares. `entities` are
-    the numbers of the entities, `score` their S (the largest of their pairs), `fired` those above `threshold`. `new` is
-    how many pairs sent something and have no closed day to be judged with.
+    the numbers of the entities, `score` their S (the largest of their pairs), `fired` those above `threshold`. `new`
+    has the entity of each pair that sent something and has no closed day to be judged with.
     """
 
     opened: Opened
@@ -50,7 +50,7 @@ class Judged:
     fired: NDArray[np.bool_]
     threshold: float
     budget: float
-    new: int
+    new: Int64
 
     def pairs_of(self, entity: int) -> Int64:
         """The places of an entity's judged pairs, the highest S first."""
@@ -58,8 +58,23 @@ class Judged:
         return places[np.argsort(-self.scored.score[places, 0], kind="stable")]
 
 
-def judge(view: View, now_ns: int, settings: OutboundSettings, metrics: tuple[str, ...] | None = None) -> Judged:
-    """S of every pair at `now_ns`; pairs of metrics that are not asked for have -inf. An empty store is legal."""
+def fleet(view: View, now_ns: int) -> int:
+    """How many entities the scale of the day was learned from."""
+    return view.outbound.opened((now_ns - 1) // DAY_NS).scale.entities
+
+
+def judge(
+    view: View,
+    now_ns: int,
+    settings: OutboundSettings,
+    metrics: tuple[str, ...] | None = None,
+    *,
+    entities: int | None = None,
+) -> Judged:
+    """S of every pair at `now_ns`; pairs of metrics that are not asked for have -inf. An empty store is legal.
+
+    `entities` is how many share the budget; None: those the scale was learned from.
+    """
     options = settings.options()
     hour = (now_ns - 1) // HOUR_NS
     day = (now_ns - 1) // DAY_NS
@@ -73,18 +88,18 @@ def judge(view: View, now_ns: int, settings: OutboundSettings, metrics: tuple[st
     if metrics is not None:
         numbers = [view.identity.find_metric(name) for name in metrics]
         scored.score[~np.isin(opened.pairs.metric, [one for one in numbers if one is not None])] = -np.inf
-    entities, starts = np.unique(opened.pairs.entity, return_index=True)
+    numbers_of, starts = np.unique(opened.pairs.entity, return_index=True)
     score = np.maximum.reduceat(scored.score[:, 0], starts) if len(starts) else np.empty(0)
-    budget = settings.effective_budget(opened.scale.entities)
+    budget = settings.effective_budget(opened.scale.entities if entities is None else entities)
     threshold = opened.scale.threshold(budget)
     return Judged(
-        opened, hour, sent, received, covered, cusum, instant, others, scored, entities.astype(np.int64), score,
+        opened, hour, sent, received, covered, cusum, instant, others, scored, numbers_of.astype(np.int64), score,
         score > threshold, threshold, budget, new,
     )  # fmt: skip
 
 
-def _sums(view: View, opened: Opened, now_ns: int) -> tuple[Float64, Float64, Float64, int]:
-    """Sent, received and known shares (pairs, windows), and how many pairs have no history."""
+def _sums(view: View, opened: Opened, now_ns: int) -> tuple[Float64, Float64, Float64, Int64]:
+    """Sent, received and known shares (pairs, windows), and the entities of pairs without history."""
     pairs = opened.pairs
     found = view.outbound.sums(now_ns)
     at = pairs.place(found.entity, found.metric)
@@ -95,8 +110,8 @@ def _sums(view: View, opened: Opened, now_ns: int) -> tuple[Float64, Float64, Fl
     nothing = np.zeros(found.sent.shape[1])
     covered = np.array([found.covered.get(cluster, nothing) for cluster in clusters]).reshape(sent.shape)
     filled = np.where(covered >= LEAST_COVERED, 1.0 / np.maximum(covered, LEAST_COVERED), np.nan)
-    new = int((~here & (found.sent[:, 0] > 0)).sum())
-    return sent * filled, received * filled, covered, new
+    new = found.entity[~here & (found.sent[:, 0] > 0)]
+    return sent * filled, received * filled, covered, new.astype(np.int64)
 
 
 def _cusum(opened: Opened, today: Float32, options: OutboundOptions) -> Float32:

@@ -24,18 +24,18 @@ def findings(store: View, detection: Detection, judged: Judged, now_ns: int) -> 
     found = []
     for at in np.flatnonzero(judged.fired)[np.argsort(-judged.score[judged.fired], kind="stable")]:
         number = int(judged.entities[at])
-        evidence = evidence_of(store, judged, number, float(judged.score[at]))
+        evidence = evidence_of(store, judged, number, float(judged.score[at]), now_ns)
         history = max(window.maxima.shape[-1] for window in judged.opened.records.windows)
         around = _around(store, number, evidence, now_ns)
         found.append(outbound_finding(detection, store.identity.entities[number], evidence, now_ns, history, around))
     return found
 
 
-def evidence_of(store: View, judged: Judged, number: int, score: float) -> OutboundEvidence:
-    """All that an entity's score rests on."""
+def evidence_of(store: View, judged: Judged, number: int, score: float, now_ns: int) -> OutboundEvidence:
+    """All that an entity's score at `now_ns` rests on."""
     pairs = tuple(_pair(store, judged, int(place)) for place in judged.pairs_of(number))
     scale = judged.opened.scale
-    return OutboundEvidence(score, judged.threshold, judged.budget, judged.hour % HOURS, scale, pairs)
+    return OutboundEvidence(score, judged.threshold, judged.budget, judged.hour % HOURS, scale, pairs, now_ns)
 
 
 def _pair(store: View, judged: Judged, at: int) -> PairEvidence:

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 
 from ebbtide.detect.detection import AnyDetector
+from ebbtide.detect.joined_detector import Joined
 from ebbtide.detect.novelty_detector import Novelty
 from ebbtide.detect.outbound_detector import Outbound
 from ebbtide.detect.sigma import Sigma
 from ebbtide.errors import ConfigError
 
 #: Detectors that come with the package, by the name detections use.
-DETECTORS: Mapping[str, AnyDetector] = {Sigma.name: Sigma(), Outbound.name: Outbound(), Novelty.name: Novelty()}
+DETECTORS: Mapping[str, AnyDetector] = {one.name: one for one in (Sigma(), Outbound(), Novelty(), Joined())}
 
 
 def load_detectors() -> dict[str, AnyDetector]:

@@ -94,7 +94,8 @@ def judge(store: Store, judgement: Judgement) -> Finding:
         reason = f"verdict on {finding.uid}"
         store.unmask(reason)
         if judgement.verdict.masks:
-            store.mask(finding.entity, finding.opened_ns, finding.end_ns, reason)
+            for entity in [one.entity for one in finding.evidence.fleet] or [finding.entity]:
+                store.mask(entity, finding.opened_ns, finding.end_ns, reason)
         store.findings.judge(judgement)
     return finding
 

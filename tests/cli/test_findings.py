@@ -80,3 +80,14 @@ def test_every_table_can_be_exported(ebbtide, db, tmp_path, what, ending):
 
 def test_an_unknown_ending_is_usage(ebbtide, db, tmp_path):
     assert ebbtide("export", "hours", "--to", tmp_path / "hours.xls", "--db", db).code == 2
+
+
+def test_what_was_told_is_shown_against_the_budget(ebbtide, db):
+    ebbtide("detect", "--db", db)
+    lines = ebbtide("findings", "--db", db, "--budget").out.splitlines()
+    rows = {one["detection"]: one for one in json.loads(ebbtide("findings", "--db", db, "--budget", "--json").out)}
+
+    [line] = [line for line in lines if line.startswith("joined: 1 in 2 days: 0.50 a day of 10, ")]
+    assert line.endswith("per 1000 entity-days of 10: OVER THE BUDGET")
+    assert rows["joined"]["findings"] == 1 and rows["joined"]["budget"] == 10
+    assert rows["joined"]["effective"] == 10 and rows["joined"]["held_back"] == 0

@@ -150,6 +150,9 @@ def test_an_answer_that_is_cut_or_not_ours_is_told(tmp_path):
             with listening, listening.accept()[0] as peer:
                 peer.recv(65536)
                 peer.sendall(said)
+                peer.shutdown(socket.SHUT_WR)
+                while peer.recv(65536):  # a close over bytes that were not read would be a reset
+                    pass
 
         threading.Thread(target=serve, daemon=True).start()
         return f"http://127.0.0.1:{listening.getsockname()[1]}"

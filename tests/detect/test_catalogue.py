@@ -5,12 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebbtide.detect.catalogue import SourceFile, load, parse, read_directory, shipped
+from ebbtide.detect.joined_detector import Joined
 from ebbtide.detect.novelty_detector import Novelty
 from ebbtide.detect.outbound_detector import Outbound
 from ebbtide.detect.sigma import Sigma
 from ebbtide.errors import ConfigError, NotFoundError
 
-DETECTORS = {"sigma": Sigma(), "outbound": Outbound(), "novelty": Novelty()}
+DETECTORS = {"sigma": Sigma(), "outbound": Outbound(), "novelty": Novelty(), "joined": Joined()}
 UPSTREAM = "kubernetes_anomalous_outbound_network_activity_from_process"
 CORRECTED = "outbound_network_activity_from_process_corrected"
 MINE = """\
@@ -202,3 +203,11 @@ def test_a_directory_is_read_by_name(tmp_path: Path) -> None:
 def test_no_text_escapes_as_another_error(noise: str, at: int) -> None:
     parse(SourceFile("x.yaml", noise), DETECTORS)
     parse(SourceFile("x.yaml", MINE[:at] + noise + MINE[at:]), DETECTORS)
+
+
+def test_a_part_runs_by_itself_only_where_the_whole_does_not():
+    catalogue = load(DETECTORS)
+
+    assert {"outbound", "novelty"}.isdisjoint(catalogue.by_default()) and "joined" in catalogue.by_default()
+    assert {"outbound", "novelty"} < set(catalogue.by_default(without=("joined",)))
+    assert "novelty" not in catalogue.by_default(without=("joined", "novelty"))

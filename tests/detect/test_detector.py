@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from ebbtide.baseline.moments import Moments, merge_rows
 from ebbtide.detect.detector import Anomalies, Baseline
+from ebbtide.detect.joined_detector import Joined
 from ebbtide.detect.novelty_detector import Novelty
 from ebbtide.detect.outbound_detector import Outbound
 from ebbtide.registry import load_detectors
 from ebbtide.series import SECOND_NS, Entity, Window
 
 #: `outbound` is judged with what the store has learned (tests/test_outbound.py).
-DETECTORS = {name: one for name, one in load_detectors().items() if not isinstance(one, Outbound | Novelty)}
+DETECTORS = {name: one for name, one in load_detectors().items() if not isinstance(one, Outbound | Novelty | Joined)}
 METRICS = ("tcp.bytes", "udp.packets")
 BUCKET_NS = 30 * SECOND_NS
 

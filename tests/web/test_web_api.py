@@ -200,7 +200,10 @@ def test_health_names_the_source(reading):
 
     assert health["sources"][0]["cluster"] == "prod" and health["sources"][0]["state"] == "live"
     assert health["is_ready"] is True
-    assert reading.get("/api/v1/detections").json()["detections"][0]["options_schema"]["properties"]["k"]
+    budget = {one["detection"]: one for one in health["budget"]}
+    assert budget["joined"]["budget"] == 10 and budget["joined"]["is_over"] in (True, False)
+    known = {one["detection"]["id"]: one for one in reading.get("/api/v1/detections").json()["detections"]}
+    assert known[CORRECTED]["options_schema"]["properties"]["k"]
 
 
 def test_the_document_is_valid_and_names_every_route(reading):

@@ -171,6 +171,7 @@ def test_health_says_what_is_heard(page, url):
 
     assert "smd" in page.locator("tbody tr").first.inner_text()
     assert "live" in page.locator("tbody tr").first.inner_text()
+    assert "Held back" in page.inner_text("section:has(#budget-title)")
 
 
 def test_the_first_page_alone_says_who_sent_what_to_where_and_how_unusual(page, shop):

@@ -11,7 +11,7 @@ import typer
 
 from ebbtide import recording
 from ebbtide.cli import console
-from ebbtide.cli.options import load_catalogue
+from ebbtide.cli.options import chosen, load_catalogue
 from ebbtide.cli.ui import DEFAULT_PORT, Port, serve
 from ebbtide.demo import Comparison, compare, fill, labelled_span
 from ebbtide.demo_attacks import ATTACKS, Outcome, judge, plant
@@ -53,14 +53,14 @@ def demo_command(
     out.mkdir(parents=True, exist_ok=True)
     db, page = out / "demo.duckdb", out / "report.html"
     _remove(db)
-    catalogue = load_catalogue(None)
+    detections = chosen(load_catalogue(None), None)
     with Store.open(db) as store, console.progress_bar() as progress:
         task = progress.add_task("importing", total=len(recording.machines()), rate="")
         stored = fill(store, lambda machine: progress.update(task, advance=1, rate=machine))
         took = time.perf_counter() - began
         console.say(f"Imported {stored:,} samples of {len(recording.machines())} servers, 33 days, in {took:.1f} s.")
         comparisons = []
-        for detection in catalogue.detections.values():
+        for detection in detections:
             task = progress.add_task(detection.id, rate="")
             comparisons.append(
                 compare(store, detection, lambda done, of, task=task: progress.update(task, completed=done, total=of))  # type: ignore[misc]
@@ -69,7 +69,7 @@ def demo_command(
                 store.findings.save(episode)
         page.write_text(render(build(store, comparisons, "ebbtide demo")), "utf-8")
     _print(comparisons)
-    _print_attacks(db, list(catalogue.detections.values()))
+    _print_attacks(db, detections)
     console.say(f"Report: {page} (open it in a browser). Store: {db}. Took {time.perf_counter() - began:.1f} s.")
     examples = [one.finding for each in comparisons for one in each.backtest.episodes.values()]
     if examples:

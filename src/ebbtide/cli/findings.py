@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
@@ -15,13 +16,14 @@ import pyarrow.csv
 import pyarrow.parquet
 import typer
 
+from ebbtide.achieved import Achieved, achieved
 from ebbtide.cli import console
-from ebbtide.cli.options import DEFAULT_DB, Csv, Db, Directory, Json, load_catalogue
-from ebbtide.cli.remote import Server, TokenFile, in_path, remote_of
+from ebbtide.cli.options import DEFAULT_DB, Csv, Db, Directory, Json, chosen, load_catalogue
+from ebbtide.cli.remote import Remote, Server, TokenFile, in_path, remote_of
 from ebbtide.errors import NotFoundError, UsageError
 from ebbtide.finding.evidence import repeat
 from ebbtide.finding.explain import explain
-from ebbtide.finding.finding import Finding
+from ebbtide.finding.finding import HELD_BACK, Finding
 from ebbtide.finding.form import from_json, to_json, to_object
 from ebbtide.finding.text import rfc3339
 from ebbtide.registry import load_detectors
@@ -75,20 +77,30 @@ def print_findings(found: list[Finding], *, is_all: bool = False) -> None:
         console.say(f"Next: ebbtide explain {shown[0].uid[:8]}")
     else:
         console.say("No findings." if not found else "No findings that no filter hides.")
-    if hidden := len(found) - len(shown):
+    held = sum(HELD_BACK in one.hidden_by for one in found) if not is_all else 0
+    if hidden := len(found) - len(shown) - held:
         console.say(f"{hidden} hidden by filters; see them with: ebbtide findings --all")
+    if held:
+        console.say(f"{held} held back by the daily cap of their entity; see them with: ebbtide findings --all")
 
 
 def findings_command(
     db: Db = DEFAULT_DB,
     is_all: Annotated[bool, typer.Option("--all", help="Also those that a filter hides.")] = False,
+    is_budget: Annotated[
+        bool, typer.Option("--budget", help="Instead: what was told in 30 days against the budget, by detection.")
+    ] = False,
     as_json: Json = False,
     as_csv: Csv = False,
     server: Server = None,
     token_file: TokenFile = None,
 ) -> None:
-    """List findings with the filters of today applied."""
-    if remote := remote_of(server, token_file):
+    """List findings with the filters of today applied, or what was told against the budget."""
+    remote = remote_of(server, token_file)
+    if is_budget:
+        _tell_budget(db, remote, as_json=as_json)
+        return
+    if remote:
         found = remote.findings()
     else:
         with Store.open(db, is_new_allowed=False) as store:
@@ -99,6 +111,36 @@ def findings_command(
         console.print_csv(*finding_rows(one for one in found if is_all or not one.is_hidden))
     else:
         print_findings(found, is_all=is_all)
+
+
+def _tell_budget(db: Path, remote: Remote | None, *, as_json: bool) -> None:
+    """What each detection told in the last 30 days, against its budget; of a file those that run by default."""
+    spent = remote.budget() if remote else spent_of(db)
+    if as_json:
+        console.print_json(
+            [dataclasses.asdict(one) | {"effective": one.effective, "is_over": one.is_over} for one in spent]
+        )
+        return
+    for one in spent:
+        console.say(_spent_text(one))
+
+
+def _spent_text(one: Achieved) -> str:
+    """One line: what was told, at which rates, and what is accepted."""
+    told = f"{one.detection}: {one.findings} in {one.days:.0f} days"
+    if one.held_back or one.hidden:
+        told += f" ({one.held_back} held back, {one.hidden} hidden)"
+    a_day = f"{one.a_day:.2f} a day" + ("" if one.budget_a_day is None else f" of {one.budget_a_day:g}")
+    rate = f"{one.per_1000:.2f} per 1000 entity-days" + ("" if one.effective is None else f" of {one.effective:.4g}")
+    return f"{told}: {a_day}, {rate}{': OVER THE BUDGET' if one.is_over else ''}"
+
+
+def spent_of(db: Path) -> list[Achieved]:
+    """What the detections that run by default told in the last 30 days of a store, against their budgets."""
+    with Store.open(db, is_new_allowed=False) as store:
+        span = store.reading.span()
+        until_ns = span[1] if span else max((one.finding.at_ns for one in store.findings.all()), default=0)
+        return achieved(store, chosen(load_catalogue(None), None), until_ns)
 
 
 def explain_command(

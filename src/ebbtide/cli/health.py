@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from ebbtide.cli import console
+from ebbtide.cli.findings import spent_of
 from ebbtide.cli.options import DEFAULT_DB, Db, Json
 from ebbtide.cli.remote import Server, TokenFile, remote_of
 from ebbtide.errors import ServiceError
@@ -48,7 +49,7 @@ def _of_file(db: Db) -> dict[str, object]:
 
     with Store.open(db, is_new_allowed=False) as store:
         health: Health = health_of(store)
-    return HealthAnswer.of(health).model_dump(mode="json")
+    return HealthAnswer.of(health, spent_of(db)).model_dump(mode="json")
 
 
 def _print(told: dict[str, object]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ebbtide import novelty, novelty_findings, outbound, outbound_findings
+from ebbtide import joined, novelty, novelty_findings, outbound, outbound_findings
 from ebbtide.cli import console
 from ebbtide.cli.findings import finding_rows, print_findings
 from ebbtide.cli.options import (
@@ -24,6 +24,7 @@ from ebbtide.cli.options import (
     load_catalogue,
 )
 from ebbtide.detect.detection import Detection
+from ebbtide.detect.joined_detector import Joined, JoinedSettings
 from ebbtide.detect.novelty_detector import Novelty, NoveltySettings
 from ebbtide.detect.outbound_detector import Outbound, OutboundSettings
 from ebbtide.engine import Evaluation, Judged, evaluate, judge
@@ -120,7 +121,7 @@ def why_command(
 def _tell_window(store: Store, detection: Detection, now_ns: int, entity: str) -> bool:
     """Every matching entity's metrics against their lines; whether there was one."""
     detector = load_detectors()[detection.detector]
-    if isinstance(detector, Outbound | Novelty):
+    if isinstance(detector, Outbound | Novelty | Joined):
         return False
     is_judged = False
     for judged in judge(store, detection, now_ns, Evaluation(detection.id, now_ns), detector):
@@ -135,12 +136,16 @@ def _tell_outbound(store: Store, detection: Detection, now_ns: int, entity: str)
     """What every statistic of every matching entity contributes; whether there was one."""
     metrics = detection.selects(store.identity.metrics)
     judged = outbound.judge(store, now_ns, OutboundSettings.model_validate(detection.options), metrics)
+    return _tell_amount(store, judged, now_ns, entity)
+
+
+def _tell_amount(store: Store, judged: outbound.Judged, now_ns: int, entity: str) -> bool:
     units = store.contacts.units()
     is_judged = False
     for number, score in zip(judged.entities.tolist(), judged.score.tolist(), strict=True):
         label = store.identity.entities[number]
         if entity in str(label):
-            evidence = outbound_findings.evidence_of(store, judged, number, score)
+            evidence = outbound_findings.evidence_of(store, judged, number, score, now_ns)
             console.say(f"{label}: {'fired' if score > judged.threshold else 'quiet'}")
             unit = unit_of(evidence.main.metric, units.pop() if len(units) == 1 else "")
             for line in explain_outbound(evidence, unit):
@@ -152,6 +157,10 @@ def _tell_outbound(store: Store, detection: Detection, now_ns: int, entity: str)
 def _tell_novelty(store: Store, detection: Detection, now_ns: int, entity: str) -> bool:
     """What is new about every matching entity that sent in the hour; whether there was one."""
     judged = novelty.judge(store, now_ns, NoveltySettings.model_validate(detection.options))
+    return _tell_new(store, judged, now_ns, entity)
+
+
+def _tell_new(store: Store, judged: novelty.JudgedNovelty, now_ns: int, entity: str) -> bool:
     units = store.contacts.units()
     unit = unit_of("bytes", units.pop() if len(units) == 1 else "")
     is_judged = False
@@ -159,13 +168,23 @@ def _tell_novelty(store: Store, detection: Detection, now_ns: int, entity: str) 
         label = store.identity.entities[number]
         if entity in str(label):
             console.say(f"{label}: {'fired' if judged.fired[row] else 'quiet'}")
-            for line in explain_novelty(novelty_findings.evidence_of(judged, row), unit):
+            for line in explain_novelty(novelty_findings.evidence_of(judged, row, now_ns), unit):
                 console.say(f"  {line}")
             is_judged = True
     return is_judged
 
 
-_TELLERS = {Outbound.name: _tell_outbound, Novelty.name: _tell_novelty}
+def _tell_joined(store: Store, detection: Detection, now_ns: int, entity: str) -> bool:
+    """What each part says about every matching entity; whether there was one."""
+    metrics = detection.selects(store.identity.metrics)
+    judged = joined.judge(store, now_ns, JoinedSettings.model_validate(detection.options), metrics)
+    console.say("By its amount:")
+    is_known = _tell_amount(store, judged.outbound, now_ns, entity)
+    console.say("By what is new:")
+    return _tell_new(store, judged.novelty, now_ns, entity) or is_known
+
+
+_TELLERS = {Outbound.name: _tell_outbound, Novelty.name: _tell_novelty, Joined.name: _tell_joined}
 
 
 def _tell(judged: Judged, row: int, detection: Detection) -> None:

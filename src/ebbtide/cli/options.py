@@ -26,7 +26,9 @@ Directory = Annotated[
 ]
 Ids = Annotated[
     list[str] | None,
-    typer.Option("--detection", "-d", help="A detection's id; may be given several times. Default: all."),
+    typer.Option(
+        "--detection", "-d", help="A detection's id; may be given several times. Default: those of `ebbtide serve`."
+    ),
 ]
 Fail = Annotated[bool, typer.Option("--fail-on-findings", help="Exit with 1 if something is found and not filtered.")]
 
@@ -71,10 +73,8 @@ def load_catalogue(directory: Path | None) -> Catalogue:
 
 
 def chosen(catalogue: Catalogue, ids: list[str] | None) -> list[Detection]:
-    """The detections with these ids; all that are not deprecated if none is named."""
-    if ids:
-        return [catalogue.get(one) for one in ids]
-    return [one for one in catalogue.detections.values() if one.status != "deprecated"]
+    """The detections with these ids; those that run by default if none is named."""
+    return [catalogue.get(one) for one in ids or catalogue.by_default()]
 
 
 def span_of(store: Store) -> tuple[int, int]:

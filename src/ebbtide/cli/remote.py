@@ -6,6 +6,7 @@ The standard library's client does it: no proxy of the environment, no redirect,
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import json
 import os
@@ -20,6 +21,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import typer
 
 from ebbtide import __version__
+from ebbtide.achieved import Achieved
 from ebbtide.deliver.secret import read_secret
 from ebbtide.errors import DataError, EbbtideError, NotFoundError, ServiceError, UsageError
 from ebbtide.finding.finding import Finding
@@ -95,6 +97,11 @@ class Remote:
             found += [from_json(json.dumps(one)) for one in page["documents"]]
             after = page["next"]
         return found
+
+    def budget(self) -> list[Achieved]:
+        """What each of its detections told against its budget."""
+        names = [field.name for field in dataclasses.fields(Achieved)]
+        return [Achieved(**{name: one[name] for name in names}) for one in self.get("/health")["budget"]]
 
     def backup(self, to: Path) -> int:
         """Copy the service's store into a new file; its bytes. Raises DataError where there is one, and as `get`."""

@@ -54,7 +54,7 @@ def check_command(config: ConfigFile = DEFAULT_CONFIG) -> None:
     found = read_settings(config)
     detectors = load_detectors()
     settings = found.settings.detections
-    chosen = detections_of(settings, catalogue_of(settings, detectors), detectors)
+    chosen = detections_of(settings, catalogue_of(found.settings, detectors), detectors)
     console.say(
         f"{config} is good: {len(chosen)} detections, {len(found.sinks)} sinks, store {found.settings.store.path}."
     )

@@ -7,7 +7,7 @@ All mistakes of all files are collected into one ConfigError, so that they can b
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,11 @@ class Catalogue:
             hint = suggest(detection_id, self.detections) or f"known are {', '.join(self.detections) or 'none'}"
             raise NotFoundError(f"there is no detection {detection_id!r}", hint=hint)
         return self.detections[detection_id]
+
+    def by_default(self, without: Container[str] = ()) -> tuple[str, ...]:
+        """The ids that run where none is named: all that are not deprecated, nor part of another one that runs."""
+        running = [id for id, one in self.detections.items() if one.status != "deprecated" and id not in without]
+        return tuple(id for id in running if self.detections[id].part_of not in running)
 
 
 def shipped() -> tuple[SourceFile, ...]:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from ebbtide.detect.detector import Detector, Options
 from ebbtide.detect.examples import Example
+from ebbtide.detect.joined_detector import Joined
 from ebbtide.detect.novelty_detector import Novelty
 from ebbtide.detect.outbound_detector import Outbound
 from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Entity
@@ -27,7 +28,7 @@ from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Entity
 #: A detector whatever its options are. `Any`, because a mapping of detectors holds a different options model per name.
 #: Learned detectors are judged with what the store has learned, all others with a window and a baseline.
 WindowDetector: TypeAlias = Detector[Any]
-LearnedDetector: TypeAlias = Outbound | Novelty
+LearnedDetector: TypeAlias = Outbound | Novelty | Joined
 AnyDetector: TypeAlias = WindowDetector | LearnedDetector
 #: Every detector there is, by name.
 Detectors: TypeAlias = Mapping[str, AnyDetector]
@@ -188,6 +189,9 @@ class Detection(_Part):
     description: Prose
     choices: tuple[Prose, ...] = ()
     """Where the analytic it re-implements leaves open what happens: what happens here."""
+
+    part_of: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=100)] | None = None
+    """The detection that judges this one as a part of it: where that one runs, this runs by itself only if named."""
 
     overrides: bool = False
     """In a user's file: this takes the place of the shipped detection with the same id."""

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ebbtide.baseline.moments import Moments
 from ebbtide.detect.detector import Anomalies, Baseline
+from ebbtide.detect.joined_detector import Joined
 from ebbtide.detect.novelty_detector import Novelty
 from ebbtide.detect.outbound_detector import Outbound
 from ebbtide.series import SECOND_NS, Entity, Window
@@ -109,7 +110,7 @@ def run_examples(detection: Detection, detector: AnyDetector) -> list[ExampleRes
 
     Examples describe a window and moments: a detection that is judged with what the store has learned fails them.
     """
-    if isinstance(detector, Outbound | Novelty):
+    if isinstance(detector, Outbound | Novelty | Joined):
         return [ExampleResult(one.name, False, one.expect, "no examples for this detector") for one in detection.tests]
     return [_run(detection, detector, example) for example in detection.tests]
 

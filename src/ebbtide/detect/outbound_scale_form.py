@@ -36,6 +36,12 @@ class DayScale:
         """The threshold for a budget, linear in its logarithm, held at the ends."""
         return float(np.interp(np.log(budget), np.log(self.budgets), self.thresholds))
 
+    def budget(self, score: float) -> float:
+        """The budget whose threshold a score is; beyond the rarest one, what the score itself says."""
+        order = np.argsort(self.thresholds, kind="stable")
+        told = float(np.exp(np.interp(score, self.thresholds[order], np.log(self.budgets[order]))))
+        return told if score <= self.thresholds.max() else min(told, float(np.exp(-score)))
+
 
 def to_object(one: DayScale) -> dict[str, object]:
     """The scale as JSON-ready dictionaries and lists."""

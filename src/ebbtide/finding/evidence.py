@@ -14,6 +14,7 @@ import numpy as np
 from ebbtide.baseline.moments import Moments
 from ebbtide.detect.detection import AnyDetector
 from ebbtide.detect.detector import Anomalies, Baseline
+from ebbtide.detect.joined_detector import Joined, JoinedSettings
 from ebbtide.detect.novelty_detector import Novelty
 from ebbtide.detect.novelty_options import NoveltyOptions
 from ebbtide.detect.outbound_detector import Outbound, OutboundSettings
@@ -100,6 +101,17 @@ class DestinationShare:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One entity of a finding about a fleet: its own finding's uid, opening, risk score and sentence."""
+
+    entity: Entity
+    uid: str
+    opened_ns: int
+    risk: float
+    headline: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All a verdict rests on. Windows and baselines are half-open; `snapped` as in `Baseline`."""
 
@@ -117,10 +129,13 @@ class Evidence:
     destinations: tuple[DestinationShare, ...] = ()
     destinations_left_out: int = 0
     outbound: OutboundEvidence | None = None
-    """What the detector `outbound` was judged with; None for other detectors."""
+    """What the detector `outbound`, or that part of `joined`, was judged with; None where it did not fire."""
 
     novelty: NoveltyEvidence | None = None
-    """What the detector `novelty` was judged with; None for other detectors."""
+    """What the detector `novelty`, or that part of `joined`, was judged with; None where it did not fire."""
+
+    fleet: tuple[Member, ...] = ()
+    """The entities a finding about many is about; everything else here is of the riskiest at the last evaluation."""
 
     @property
     def has_other_destinations(self) -> bool:
@@ -150,10 +165,8 @@ def repeat(evidence: Evidence, detector: AnyDetector) -> Verdict:
     left_out = sum(one.hits_left_out for one in evidence.metrics)
     if detector.name != evidence.detector:
         return Verdict(False, left_out == 0, 0, (f"detector {detector.name}, recorded {evidence.detector}",))
-    if isinstance(detector, Outbound):
-        return _repeat_outbound(evidence)
-    if isinstance(detector, Novelty):
-        return _repeat_novelty(evidence)
+    if isinstance(detector, Outbound | Novelty | Joined):
+        return _repeat_learned(evidence, detector)
     starts = [hit.start_ns for one in evidence.metrics for hit in one.hits]
     if not starts or (max(starts) - min(starts)) // evidence.bucket_ns >= _WIDEST:
         return Verdict(False, left_out == 0, 0, ("no hits, or hits too far apart, in the record",))
@@ -168,31 +181,39 @@ def repeat(evidence: Evidence, detector: AnyDetector) -> Verdict:
     return Verdict(not differences, left_out == 0, count, tuple(differences))
 
 
-def _repeat_outbound(evidence: Evidence) -> Verdict:
-    found = evidence.outbound
-    if found is None:
+def _repeat_learned(evidence: Evidence, detector: Outbound | Novelty | Joined) -> Verdict:
+    """Each part by itself; what is judged by one part must have it, what joins several at least one."""
+    differences: list[str] = []
+    amount = evidence.outbound if isinstance(detector, Outbound | Joined) else None
+    new = evidence.novelty if isinstance(detector, Novelty | Joined) else None
+    if amount is None and new is None:
         return Verdict(False, True, 0, ("the record holds nothing to judge again",))
-    settings = OutboundSettings.model_validate(dict(evidence.options))
+    if amount is not None:
+        options = dict(evidence.options)
+        if isinstance(detector, Joined):
+            settings = JoinedSettings.model_validate(options).outbound()
+        else:
+            settings = OutboundSettings.model_validate(options)
+        differences += _outbound_differences(amount, settings)
+    if new is not None:
+        differences += _novelty_differences(new)
+    return Verdict(not differences, True, evidence.count, tuple(differences))
+
+
+def _outbound_differences(found: OutboundEvidence, settings: OutboundSettings) -> list[str]:
     scores = repeat_scores(found, settings.options())
     differences = [
         f"{one.metric}: score {score}, recorded {one.score}"
         for one, score in zip(found.pairs, scores, strict=True)
         if score != one.score
     ]
-    if not max(scores) > found.threshold:
-        differences.append("does not pass the threshold")
-    return Verdict(not differences, True, evidence.count, tuple(differences))
+    return differences if max(scores) > found.threshold else [*differences, "does not pass the threshold"]
 
 
-def _repeat_novelty(evidence: Evidence) -> Verdict:
-    found = evidence.novelty
-    if found is None:
-        return Verdict(False, True, 0, ("the record holds nothing to judge again",))
+def _novelty_differences(found: NoveltyEvidence) -> list[str]:
     score = repeat_score(found, NoveltyOptions())
     differences = [] if score == found.score else [f"score {score}, recorded {found.score}"]
-    if not score > found.threshold:
-        differences.append("does not pass the threshold")
-    return Verdict(not differences, True, evidence.count, tuple(differences))
+    return differences if score > found.threshold else [*differences, "does not pass the threshold"]
 
 
 def _window_of(evidence: Evidence, first_ns: int, last_ns: int) -> Window:

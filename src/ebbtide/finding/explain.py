@@ -8,11 +8,15 @@ from __future__ import annotations
 import math
 
 from ebbtide.detect.detection import Detection
+from ebbtide.detect.joined_detector import Joined, JoinedSettings
 from ebbtide.finding.evidence import DestinationShare, Evidence, MetricEvidence
 from ebbtide.finding.filters import matchers_text, suggest
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.headline import amount_text
+from ebbtide.finding.joined import is_joined, part_risks, parts_of
+from ebbtide.finding.joined_words import explain_joined
 from ebbtide.finding.novelty_words import explain_novelty
+from ebbtide.finding.outbound_evidence import OutboundEvidence
 from ebbtide.finding.outbound_words import explain_outbound
 from ebbtide.finding.text import count_text, duration_text, one_line, percent_text, rfc3339
 from ebbtide.finding.upstream import number_text
@@ -67,10 +71,17 @@ def _who(finding: Finding) -> list[str]:
         "namespace": entity.namespace,
         "cluster": entity.cluster,
     }
-    return ["Who: " + ", ".join(f"{name} {one_line(value)}" for name, value in columns.items() if value)]
+    lines = ["Who: " + ", ".join(f"{name} {one_line(value)}" for name, value in columns.items() if value)]
+    fleet = finding.evidence.fleet
+    if fleet:
+        lines.append(f"{count_text(len(fleet))} processes; what follows is of the most surprising one:")
+        lines += [f"  {one.headline} (risk {number_text(round(one.risk, 1))})" for one in fleet]
+    return lines
 
 
 def _how_unusual(evidence: Evidence) -> list[str]:
+    if evidence.detector == Joined.name:
+        return explain_joined(evidence)
     if evidence.outbound is not None:
         return explain_outbound(evidence.outbound, evidence.metrics[0].unit if evidence.metrics else "")
     if evidence.novelty is not None:
@@ -138,15 +149,24 @@ def _kept_quiet(finding: Finding) -> list[str]:
         k = quiet_k(finding.evidence)
         if k is not None:
             lines.append(f"or the option k at {number_text(k)} (it is {options.get('k')})")
-    learned = finding.evidence.outbound or finding.evidence.novelty
-    if learned is not None:
-        per_1000 = math.exp(-learned.score)
-        lines.append(
-            f"the option budget below {number_text(math.floor(per_1000 * 100) / 100)} (it counts "
-            f"{number_text(round(learned.budget, 2))})"
-        )
+    learned = parts_of(finding.evidence)
+    budgets = [_quiet_budget(finding.evidence, name) for name in learned]
+    if budgets:
+        counts = " and ".join(number_text(round(one.budget, 2)) for one in learned.values())
+        lines.append(f"the option budget below {number_text(min(budgets))} (it counts {counts})")
     lines.append(f"or the filter {matchers_text(suggest(finding))}")
     return lines
+
+
+def _quiet_budget(evidence: Evidence, part: str) -> float:
+    """Below which budget a part would not have fired, rounded down to two decimals; its share of the whole counted."""
+    share = 1.0
+    if evidence.detector == Joined.name:
+        settings = JoinedSettings.model_validate(dict(evidence.options))
+        share = settings.novelty_share if part == "novelty" else 1.0 - settings.novelty_share
+    found = parts_of(evidence)[part]
+    per_1000 = found.scale.budget(found.score) if isinstance(found, OutboundEvidence) else math.exp(-found.score)
+    return math.floor(per_1000 / share * 100) / 100
 
 
 def quiet_k(evidence: Evidence) -> float | None:
@@ -173,9 +193,12 @@ def quiet_k(evidence: Evidence) -> float | None:
 
 def _risk(finding: Finding) -> list[str]:
     risk = finding.risk
+    added = part_risks(finding) if is_joined(finding) else {}
+    told = [f"Added to it: {', '.join(f'{number_text(round(one, 1))} by {name}' for name, one in added.items())}."]
     return [
         f"Risk: impact {number_text(risk.impact)} x confidence {number_text(risk.confidence)} / 100 = "
-        f"{number_text(risk.score)} for {risk.object_type} {one_line(risk.object)}."
+        f"{number_text(risk.score)} for {risk.object_type} {one_line(risk.object)}.",
+        *(told if added else []),
     ]
 
 

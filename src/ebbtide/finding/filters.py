@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ebbtide.errors import ConfigError
-from ebbtide.finding.finding import Finding
+from ebbtide.finding.finding import HELD_BACK, Finding
 from ebbtide.finding.pattern import Pattern, PatternError
 
 Operator: TypeAlias = Literal["=", "!=", "=~", "!~"]
@@ -120,7 +120,7 @@ class Filtered:
 
 
 def apply(filters: Sequence[Filter], findings: Iterable[Finding], now_ns: int) -> Filtered:
-    """Mark each finding with the active filters that cover it; earlier marks are replaced.
+    """Mark each finding with the active filters that cover it; earlier marks are replaced, but for `HELD_BACK`.
 
     A filter's hits grow by the findings it did not hide before, so that applying twice counts once.
     """
@@ -128,8 +128,9 @@ def apply(filters: Sequence[Filter], findings: Iterable[Finding], now_ns: int) -
     active = [one for one in filters if one.is_active(now_ns)]
     marked = []
     for finding in findings:
-        hidden_by = tuple(one.id for one in active if one.covers(finding))
-        for id in hidden_by:
+        kept = tuple(mark for mark in finding.hidden_by if mark == HELD_BACK)
+        hidden_by = kept + tuple(one.id for one in active if one.covers(finding))
+        for id in hidden_by[len(kept) :]:
             hits[id] += id not in finding.hidden_by
         marked.append(dataclasses.replace(finding, hidden_by=hidden_by))
     return Filtered(tuple(marked), tuple(dataclasses.replace(one, hits=one.hits + hits[one.id]) for one in filters))
@@ -141,7 +142,12 @@ def matchers_text(matchers: Iterable[Matcher]) -> str:
 
 
 def suggest(finding: Finding) -> tuple[Matcher, ...]:
-    """The narrowest matchers by name that would have hidden this finding: its detection and its entity."""
+    """The narrowest matchers by name that would have hidden this finding: its detection and its entity.
+
+    Of a finding about a fleet nothing but itself: by its cluster it would hide all others, too.
+    """
+    if finding.evidence.fleet:
+        return (Matcher("uid", "=", finding.uid),)
     entity = finding.entity
     columns = {
         "detection": finding.detection_id,

@@ -16,6 +16,9 @@ from ebbtide.finding.risk import Risk
 from ebbtide.finding.upstream import UpstreamRow
 from ebbtide.series import Entity
 
+#: Marks, among the names of filters, a finding held back because others of its entity were told on the same day.
+HELD_BACK = "daily cap"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -23,7 +26,7 @@ class Finding:
 
     `opened_ns` and `last_ns` are the starts of the first and last bucket above the line, `at_ns` the time of the
     evaluation. `count` is how many hits count. `hidden_by` names the filters that hide it: a hidden finding is kept.
-    `is_late`: found in data that came after their time had been judged.
+    `HELD_BACK` stands there too. `is_late`: found in data that came after their time had been judged.
     """
 
     uid: str

@@ -15,7 +15,7 @@ from typing import Any
 from ebbtide.errors import DataError
 from ebbtide.finding import novelty_form, outbound_form
 from ebbtide.finding.annotations import Annotations, Technique
-from ebbtide.finding.evidence import BaselineMoments, DestinationShare, Evidence, HitBucket, MetricEvidence
+from ebbtide.finding.evidence import BaselineMoments, DestinationShare, Evidence, HitBucket, Member, MetricEvidence
 from ebbtide.finding.filters import Filter, matchers_text, parse_matchers
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.risk import Risk
@@ -105,7 +105,7 @@ def _annotations(annotations: Annotations) -> dict[str, object]:
 
 
 def _evidence(evidence: Evidence) -> dict[str, object]:
-    return {
+    row: dict[str, object] = {
         "detector": evidence.detector,
         "options": dict(evidence.options),
         "detection_version": evidence.detection_version,
@@ -122,6 +122,19 @@ def _evidence(evidence: Evidence) -> dict[str, object]:
         "destinations_left_out": evidence.destinations_left_out,
         "outbound": None if evidence.outbound is None else outbound_form.to_object(evidence.outbound),
         "novelty": None if evidence.novelty is None else novelty_form.to_object(evidence.novelty),
+    }
+    if evidence.fleet:
+        row["fleet"] = [_member(one) for one in evidence.fleet]
+    return row
+
+
+def _member(one: Member) -> dict[str, object]:
+    return {
+        "entity": _entity(one.entity),
+        "uid": one.uid,
+        "opened": rfc3339(one.opened_ns),
+        "risk": one.risk,
+        "headline": one.headline,
     }
 
 
@@ -176,9 +189,7 @@ def _read(found: Mapping[str, Any]) -> Finding:
         _text(detection["id"]),
         _text(detection["name"]),
         _text(detection["version"]),
-        Entity(
-            _text(entity["cluster"]), _text(entity["namespace"]), _text(entity["workload"]), _text(entity["process"])
-        ),
+        _read_entity(entity),
         parse_rfc3339(found["opened"]),
         parse_rfc3339(found["last"]),
         parse_rfc3339(found["at"]),
@@ -197,6 +208,20 @@ def _read(found: Mapping[str, Any]) -> Finding:
         _read_row(found["upstream"]),
         _texts(found["hidden_by"]),
         bool(found["late"]),
+    )
+
+
+def _read_entity(found: Mapping[str, Any]) -> Entity:
+    return Entity(_text(found["cluster"]), _text(found["namespace"]), _text(found["workload"]), _text(found["process"]))
+
+
+def _read_member(found: Mapping[str, Any]) -> Member:
+    return Member(
+        _read_entity(found["entity"]),
+        _text(found["uid"]),
+        parse_rfc3339(found["opened"]),
+        _finite(found["risk"]),
+        _text(found["headline"]),
     )
 
 
@@ -235,6 +260,7 @@ def _read_evidence(found: Mapping[str, Any]) -> Evidence:
         # Findings kept before there were such detectors do not have these.
         outbound_form.from_object(found["outbound"]) if found.get("outbound") else None,
         novelty_form.from_object(found["novelty"]) if found.get("novelty") else None,
+        tuple(_read_member(one) for one in found.get("fleet", ())),
     )
 
 

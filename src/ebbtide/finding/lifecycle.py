@@ -9,11 +9,14 @@ and re-opens just what a tick in time would have.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ebbtide.finding.finding import Finding
+from ebbtide.finding.cap import capped
+from ebbtide.finding.finding import HELD_BACK, Finding
+from ebbtide.finding.fleet import AT_ONCE_NS, gather
+from ebbtide.finding.joined import is_joined, with_kept
 from ebbtide.series import HOUR_NS, Entity
 
 #: An episode ends this long after the end of its last bucket above the line.
@@ -93,7 +96,7 @@ def advance(episodes: Iterable[Episode], findings: Iterable[Finding], now_ns: in
     for episode in episodes:
         known.setdefault(episode.key, []).append(episode)
     changes: list[tuple[Change, Episode]] = []
-    for finding in sorted(findings, key=lambda one: (one.opened_ns, one.last_ns, one.uid)):
+    for finding in sorted(_gathered(known, findings), key=lambda one: (one.opened_ns, one.last_ns, one.uid)):
         _take(known.setdefault(key_of(finding), []), finding, changes)
     kept: list[Episode] = []
     for group in known.values():
@@ -105,28 +108,72 @@ def advance(episodes: Iterable[Episode], findings: Iterable[Finding], now_ns: in
     return Step(tuple(kept), tuple(changes))
 
 
+def _gathered(known: Mapping[EpisodeKey, list[Episode]], findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, with those of an event that hits many entities of a cluster at once as one about the fleet."""
+    result: list[Finding] = []
+    groups: dict[EpisodeKey, list[Finding]] = {}
+    for finding in findings:
+        key = key_of(finding)
+        is_known = any(_belongs(one, finding) for one in known.get(key, ()))
+        if is_known or not is_joined(finding) or finding.evidence.fleet:
+            result.append(finding)
+        else:
+            fleet = EpisodeKey(key.detection_id, key.major, Entity(finding.entity.cluster, "", "", ""))
+            groups.setdefault(fleet, []).append(finding)
+    for key, fresh in groups.items():
+        fresh.sort(key=lambda one: one.entity)
+        alive = next((one.finding for one in reversed(known.get(key, [])) if _belongs(one, fresh[0])), None)
+        since_ns, until_ns = fresh[0].opened_ns - AT_ONCE_NS, fresh[0].opened_ns
+        recent = [
+            one.finding
+            for other, episodes in known.items()
+            if dataclasses.replace(other, entity=Entity(other.entity.cluster, "", "", "")) == key
+            for one in episodes
+            if since_ns < one.finding.opened_ns <= until_ns and not one.finding.evidence.fleet
+        ]
+        result += gather(fresh, recent, alive)
+    return result
+
+
 def _take(group: list[Episode], finding: Finding, changes: list[tuple[Change, Episode]]) -> None:
     """Let a finding join one of its key's episodes, or open a new one."""
     position = next((i for i in reversed(range(len(group))) if _belongs(group[i], finding)), None)
     if position is None:
         group[:] = [_close(one, finding.opened_ns, changes) for one in group]
-        opened = Episode(finding, finding.count)
+        opened = Episode(capped(finding, [one.finding for one in group]), finding.count)
         group.append(opened)
         group.sort(key=lambda one: one.finding.opened_ns)
         changes.append((Change.OPENED, opened))
         return
     episode = group[position]
     if finding.last_ns <= episode.finding.last_ns:
+        _complete(group, position, finding, changes)
         return
     # The bucket that comes next after the known ones tells whether the episode had ended in between.
     episode = _close(episode, _next_hit(finding, episode.finding.last_ns), changes)
     joined = _joined(episode, finding)
+    if HELD_BACK in joined.finding.hidden_by:
+        joined = dataclasses.replace(joined, finding=capped(joined.finding, [one.finding for one in group]))
+        if HELD_BACK not in joined.finding.hidden_by:
+            group[position] = dataclasses.replace(joined, closed_ns=None)
+            changes.append((Change.OPENED, group[position]))
+            return
     if episode.closed_ns is None:
         group[position] = joined
         changes.append((Change.UPDATED, joined))
     else:
         group[position] = dataclasses.replace(joined, closed_ns=None, reopened=episode.reopened + 1)
         changes.append((Change.REOPENED, group[position]))
+
+
+def _complete(group: list[Episode], position: int, finding: Finding, changes: list[tuple[Change, Episode]]) -> None:
+    """What lies before the last that is known adds nothing but a part of the detection that had not fired yet."""
+    episode = group[position]
+    whole = with_kept(finding, episode.finding)
+    if whole is not episode.finding:
+        whole = dataclasses.replace(whole, is_late=whole.is_late or finding.is_late)
+        group[position] = dataclasses.replace(episode, finding=whole)
+        changes.append((Change.UPDATED, group[position]))
 
 
 def _belongs(episode: Episode, finding: Finding) -> bool:
@@ -148,6 +195,7 @@ def _next_hit(finding: Finding, after_ns: int) -> int:
 def _joined(episode: Episode, finding: Finding) -> Episode:
     first = episode.finding
     merged = dataclasses.replace(finding, uid=first.uid, opened_ns=first.opened_ns, hidden_by=first.hidden_by)
+    merged = with_kept(first, merged)
     return dataclasses.replace(episode, finding=merged, peak_count=max(episode.peak_count, finding.count))
 
 

@@ -27,7 +27,8 @@ class NoveltyEvidence:
     """The verdict: `score` S above `threshold`, which is what `budget` findings per 1000 entity-days leave.
 
     `parts` are the channels' surprises in the order of `Channel`, -inf where nothing is new. `facts` are those of
-    `ebbtide.detect.novelty.Facts`, by name, flags as 0 and 1. `usual` and `shift` are the day's scale.
+    `ebbtide.detect.novelty.Facts`, by name, flags as 0 and 1. `usual` and `shift` are the day's scale, `at_ns` is
+    the instant (0 where it was not recorded).
     """
 
     score: float
@@ -39,6 +40,7 @@ class NoveltyEvidence:
     inside: NewPlaces | None
     usual: tuple[float, ...]
     shift: tuple[float, ...]
+    at_ns: int = 0
 
     @property
     def main(self) -> Channel:

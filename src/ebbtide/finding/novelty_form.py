@@ -10,6 +10,7 @@ from typing import Any
 from ebbtide.detect.novelty import Facts
 from ebbtide.detect.novelty_options import Channel
 from ebbtide.finding.novelty_evidence import NewPlaces, NoveltyEvidence
+from ebbtide.finding.text import parse_rfc3339, rfc3339
 
 _FACTS = tuple(one.name for one in fields(Facts))
 
@@ -20,6 +21,7 @@ def to_object(one: NoveltyEvidence) -> dict[str, object]:
         "score": one.score,
         "threshold": one.threshold,
         "budget": one.budget,
+        "at": rfc3339(one.at_ns) if one.at_ns else None,
         "parts": {
             channel.name.lower(): part if math.isfinite(part) else None
             for channel, part in zip(Channel, one.parts, strict=True)
@@ -48,6 +50,7 @@ def from_object(found: Mapping[str, Any]) -> NoveltyEvidence:
         _read_places(found["inside"]),
         usual,
         shift,
+        parse_rfc3339(found["at"]) if found.get("at") else 0,
     )
 
 

@@ -37,17 +37,33 @@ def novelty_headline(
     elif main is Channel.FAN_OUT:
         sentence = f"{who} {_fan_out(evidence)}"
     else:
-        sentence = f"{who} sent {sent} in 1 h, {_places(evidence, main, unit)}"
+        new = _new_of(evidence)
+        sent_new = f"{amount_text(new.sent, unit)} of it " if new is not None else ""
+        sentence = f"{who} sent {sent} in 1 h, {sent_new}{_to(evidence)}"
     where = where_to(destinations)
     return f"{sentence}; {where}" if where else sentence
 
 
-def _places(evidence: NoveltyEvidence, main: Channel, unit: str) -> str:
-    new = evidence.outside if main is Channel.OUTSIDE else evidence.inside
+def new_places(evidence: NoveltyEvidence, unit: str) -> str:
+    """What the deciding channel met, in words that follow on a sentence: new destinations, or a fan-out.
+
+    `11 MB to 3 destinations it never sent to before`.
+    """
+    if evidence.main is Channel.FAN_OUT:
+        return _fan_out(evidence).removeprefix("sent ").removesuffix(" in 1 h")
+    new = _new_of(evidence)
+    return f"{amount_text(new.sent, unit)} {_to(evidence)}" if new is not None else _to(evidence)
+
+
+def _new_of(evidence: NoveltyEvidence) -> NewPlaces | None:
+    return evidence.outside if evidence.main is Channel.OUTSIDE else evidence.inside
+
+
+def _to(evidence: NoveltyEvidence) -> str:
+    new = _new_of(evidence)
     if new is None:
         return "to a destination it never sent to before"
-    what = _count(new, "in the cluster" if main is Channel.INSIDE else "")
-    return f"{amount_text(new.sent, unit)} of it to {what} it never sent to before"
+    return f"to {_count(new, 'in the cluster' if evidence.main is Channel.INSIDE else '')} it never sent to before"
 
 
 def _count(new: NewPlaces, where: str) -> str:

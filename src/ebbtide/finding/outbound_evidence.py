@@ -62,7 +62,8 @@ class PairEvidence:
 class OutboundEvidence:
     """The verdict: `score` S above `threshold`, which is what `budget` findings per 1000 entity-days leave.
 
-    `hour` is the UTC hour of day. exp(-S) reads "findings this surprising per 1000 entity-days".
+    `hour` is the UTC hour of day, `at_ns` the instant (0 where it was not recorded). exp(-S)
+    reads "findings this surprising per 1000 entity-days".
     """
 
     score: float
@@ -71,6 +72,7 @@ class OutboundEvidence:
     hour: int
     scale: DayScale
     pairs: tuple[PairEvidence, ...]
+    at_ns: int = 0
 
     @property
     def main(self) -> PairEvidence:

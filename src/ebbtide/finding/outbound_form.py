@@ -8,6 +8,7 @@ from typing import Any
 
 from ebbtide.detect import outbound_scale_form
 from ebbtide.finding.outbound_evidence import OutboundEvidence, PairEvidence, Part
+from ebbtide.finding.text import parse_rfc3339, rfc3339
 
 _VECTORS = ("sent", "received", "covered")
 _NUMBERS = (
@@ -22,6 +23,7 @@ def to_object(one: OutboundEvidence) -> dict[str, object]:
         "score": _number(one.score),
         "threshold": _number(one.threshold),
         "budget": one.budget,
+        "at": rfc3339(one.at_ns) if one.at_ns else None,
         "hour": one.hour,
         "scale": outbound_scale_form.to_object(one.scale),
         "pairs": [_pair(pair) for pair in one.pairs],
@@ -40,6 +42,7 @@ def from_object(found: Mapping[str, Any]) -> OutboundEvidence:
         int(found["hour"]),
         outbound_scale_form.from_object(found["scale"]),
         pairs,
+        parse_rfc3339(found["at"]) if found.get("at") else 0,
     )
 
 

@@ -43,13 +43,13 @@ def outbound_headline(
     deed = f"{subject(entity)} sent {sent} in {duration_text(WINDOW_HOURS[at] * HOUR_NS)}"
     if main.has_received:
         deed += f" and received {received}"
-    parts = [deed, _record(main), rarity(main)]
+    parts = [deed, record_broken(main), rarity(main)]
     sentence = ", ".join(part for part in parts if part)
     where = where_to(destinations) if kind_of(main.metric) == "bytes" else ""
     return f"{sentence}; {where}" if where else sentence
 
 
-def _record(main: PairEvidence) -> str:
+def record_broken(main: PairEvidence) -> str:
     """By how much a record is broken, in the words of the most surprising statistic that breaks one."""
     for part in main.parts:
         if part.record_days_ago is None or not part.value > part.record:

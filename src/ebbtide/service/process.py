@@ -88,7 +88,7 @@ class Service:
     def start(self) -> None:
         """Open the store, begin the rounds and open the servers. Raises ConfigError, DataError or ServiceError."""
         settings = self.config.settings
-        self.catalogue: Catalogue = catalogue_of(settings.detections, self.detectors)
+        self.catalogue: Catalogue = catalogue_of(settings, self.detectors)
         clockwork = self._clockwork(self.config, self.catalogue)
         memory = f"{settings.store.memory >> 20}MiB"
         self.store = Store.open(settings.store.path, memory_limit=memory, threads=settings.store.threads)
@@ -236,7 +236,7 @@ class Service:
         before = self.config
         if config.settings.store != before.settings.store or config.settings.clusters != before.settings.clusters:
             raise ConfigError("`store` and `clusters` are read at the start alone", hint="restart the service for them")
-        catalogue = catalogue_of(config.settings.detections, self.detectors)
+        catalogue = catalogue_of(config.settings, self.detectors)
         clockwork = self._clockwork(config, catalogue)(self.store)
         clockwork.judged.update(self.rounds.clockwork.judged)
         clockwork.counts.update(self.rounds.clockwork.counts)
@@ -252,7 +252,9 @@ class Service:
     def _change_servers(self, config: Config, catalogue: Catalogue) -> None:
         """Take on the settings, with servers opened anew where they stand on something that changed."""
         before, known = self.config, self.catalogue
-        parts = [(one.slots, one.settings.guard, one.settings.detections) for one in (config, before)]
+        parts = [
+            (one.slots, one.settings.guard, one.settings.detections, one.settings.budget) for one in (config, before)
+        ]
         self.config, self.catalogue = config, catalogue
         if parts[0] == parts[1]:
             return

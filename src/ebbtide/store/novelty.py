@@ -16,6 +16,7 @@ from ebbtide.series import DAY_NS, HOUR_NS, Float64, Int64
 from ebbtide.store.connection import query
 from ebbtide.store.identity import Identity
 from ebbtide.store.known_contacts import HOURS, KnownContacts, pair_keys, read_known
+from ebbtide.store.learned_novelty import LearnedNovelty, learn
 from ebbtide.store.opened_days import OpenedCache
 from ebbtide.store.places import place_numbers
 from ebbtide.store.segments import CommittedSegments
@@ -63,6 +64,14 @@ class NoveltyReading:
             revision = self._cache.revision
             found = read_known(self._con, self._identity, day, options)
             self._cache.put_contacts(found, revision)
+        return found
+
+    def learned(self, known: KnownContacts, options: NoveltyOptions) -> LearnedNovelty:
+        """What these contacts say about the fleet."""
+        found = self._cache.learned(known)
+        if found is None:
+            found = learn(known, self._identity.entities, options)
+            self._cache.put_learned(known, found)
         return found
 
     def hour(self, now_ns: int, known: KnownContacts) -> HourContacts:

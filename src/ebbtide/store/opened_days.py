@@ -18,6 +18,7 @@ from ebbtide.detect.outbound_scale_form import DayScale
 from ebbtide.detect.outbound_state import DayReference, open_day
 from ebbtide.store.known_contacts import KnownContacts
 from ebbtide.store.learned_days import MODELS, OPTIONS, SHARD, LearnedDays
+from ebbtide.store.learned_novelty import LearnedNovelty
 from ebbtide.store.pairs import Pairs
 from ebbtide.store.trailing_sums import TrailingReading, TrailingSums
 
@@ -45,6 +46,7 @@ class OpenedCache:
     def __init__(self, most: int = 2) -> None:
         self._days: dict[int, Opened] = {}
         self._contacts: dict[int, KnownContacts] = {}
+        self._learned: list[tuple[KnownContacts, LearnedNovelty]] = []
         self._most = most
         #: Grows when something is learned again.
         self.revision = 0
@@ -66,6 +68,15 @@ class OpenedCache:
         if revision == self.revision:
             kept = list(self._contacts.items())[-self._most + 1 :]
             self._contacts = dict([*kept, (known.day, known)])
+
+    def learned(self, known: KnownContacts) -> LearnedNovelty | None:
+        """What was learned from these very contacts, if it is kept."""
+        return next((one for of, one in self._learned if of is known), None)
+
+    def put_learned(self, known: KnownContacts, learned: LearnedNovelty) -> None:
+        """Keep what was learned from contacts, for as long as they are kept."""
+        kept = [pair for pair in self._learned if any(pair[0] is one for one in self._contacts.values())]
+        self._learned = [*kept[-self._most + 1 :], (known, learned)]
 
     def get(self, day: int) -> Opened | None:
         """A day, if it is kept."""

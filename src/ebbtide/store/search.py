@@ -8,6 +8,7 @@ neither repeat nor hide others.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -15,7 +16,7 @@ from typing import Literal, TypeAlias
 import duckdb
 
 from ebbtide.finding.filters import Matcher
-from ebbtide.finding.finding import Finding
+from ebbtide.finding.finding import HELD_BACK, Finding
 from ebbtide.finding.form import from_json
 from ebbtide.finding.risk import INCIDENT_SCORE
 from ebbtide.finding.verdict import Verdict
@@ -125,6 +126,17 @@ class Pulse:
     findings: int
     opened_ns: int
     last_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Findings of one detection that opened in some time: all, those of them held back by the daily cap, and those
+    that filters or plans hide."""
+
+    detection: str
+    findings: int = 0
+    held_back: int = 0
+    hidden: int = 0
 
 
 class FindingSearch:
@@ -254,6 +266,19 @@ class FindingSearch:
         sql = "SELECT detection, opened_ns // ? AS day, count(*) FROM findings WHERE opened_ns >= ? AND opened_ns < ? "
         rows = self._con.execute(sql + "GROUP BY ALL ORDER BY ALL", [DAY_NS, from_ns, to_ns]).fetchall()
         return [(str(name), int(day), int(many)) for name, day, many in rows]
+
+    def spent(self, from_ns: int, to_ns: int) -> list[Spent]:
+        """For each detection what opened in [from, to), by what became of it."""
+        # Only hidden ones are asked for their marks: a document is long.
+        marked = "SELECT detection, hidden, CASE WHEN hidden THEN document -> '$.hidden_by' END AS marks FROM findings "
+        sql = (
+            "SELECT detection, count(*), count(*) FILTER (hidden AND json_contains(marks, ?)), "
+            f"count(*) FILTER (hidden AND NOT json_contains(marks, ?)) FROM ({marked}WHERE opened_ns >= ? AND "
+            "opened_ns < ?) GROUP BY ALL ORDER BY ALL"
+        )
+        mark = json.dumps(HELD_BACK)
+        rows = self._con.execute(sql, [mark, mark, from_ns, to_ns]).fetchall()
+        return [Spent(str(name), int(all_), int(held), int(hidden)) for name, all_, held, hidden in rows]
 
     def rows(self, uids: Sequence[str]) -> tuple[Row, ...]:
         """The rows of these findings, in this order."""

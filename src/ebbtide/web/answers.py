@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
+from ebbtide.achieved import Achieved
 from ebbtide.comparison import Comparison, headlines
 from ebbtide.finding.filters import Filter, matchers_text
 from ebbtide.finding.text import rfc3339
@@ -353,15 +355,17 @@ class HealthAnswer(BaseModel):
     capacity: dict[str, float]
     problems: list[dict[str, object]]
     ports: list[dict[str, object]]
+    budget: list[dict[str, object]]
 
     @classmethod
-    def of(cls, health: Health) -> HealthAnswer:
-        """The record as an answer."""
+    def of(cls, health: Health, spent: Sequence[Achieved]) -> HealthAnswer:
+        """The record as an answer; `budget` has what each detection told in 30 days against what is accepted."""
         return cls(
             at=rfc3339(health.at_ns), is_ready=health.is_ready, sources=[_fields(one) for one in health.sources],
             detections=[_fields(one) for one in health.detections], sinks=[_fields(one) for one in health.sinks],
             received=dict(health.received), capacity=dict(health.capacity),
             problems=[_fields(one) for one in health.problems], ports=[_fields(one) for one in health.ports],
+            budget=[_fields(one) | {"effective": one.effective, "is_over": one.is_over} for one in spent],
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
+from ebbtide.achieved import achieved
 from ebbtide.errors import NotFoundError, UsageError
 from ebbtide.finding.explain import explain
 from ebbtide.finding.form import to_object
@@ -225,6 +226,7 @@ def list_detections(site: TheSite, _: ApiReader) -> DetectionList:
 
 
 @router.get("/health", tags=["health"])
-def get_health(site: TheSite, _: ApiReader) -> HealthAnswer:
-    """Sources, detections, sinks and what stands in the way."""
-    return HealthAnswer.of(site.health())
+def get_health(site: TheSite, view: TheView, _: ApiReader) -> HealthAnswer:
+    """Sources, detections, sinks, what stands in the way, and what was told against the budget."""
+    spent = achieved(view, site.catalogue.detections.values(), horizon(view, site.now()))
+    return HealthAnswer.of(site.health(), spent)

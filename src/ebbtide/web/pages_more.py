@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
+from ebbtide.achieved import achieved
 from ebbtide.comparison import Comparison
 from ebbtide.detect.detection import Detection
 from ebbtide.errors import UsageError
@@ -128,22 +129,14 @@ def _budget(view: View, site: Site, until_ns: int) -> list[dict[str, object]]:
     """For each detection its findings in the last 30 days: a day, and per 1,000 entity-days beside what is allowed."""
     day = until_ns // DAY_NS + 1
     counts = view.search.by_day((day - 30) * DAY_NS, day * DAY_NS)
-    span = view.reading.span()
-    heard = view.profile.heard(until_ns - SPAN_NS, until_ns)
-    first_ns = min([one.first_ns for one in heard], default=until_ns)
-    days = min(30.0, max(1.0, (until_ns - first_ns) / DAY_NS)) if span else 0.0
-    entities = max(1, len(view.identity.entities))
     rows = []
-    for detection in site.catalogue.detections.values():
+    detections = list(site.catalogue.detections.values())
+    for detection, spent in zip(detections, achieved(view, detections, until_ns), strict=True):
         by_day = {at: many for name, at, many in counts if name == detection.id}
-        total = sum(by_day.values())
         rows.append(
             {
                 "detection": detection,
-                "findings": total,
-                "a_day": total / days if days else 0.0,
-                "rate": 1_000 * total / (entities * days) if days else 0.0,
-                "budget": detection.options.get("budget"),
+                "spent": spent,
                 "days": [by_day.get(at, 0) for at in range(day - 30, day)],
                 "most": max([1, *by_day.values()]),
             }
