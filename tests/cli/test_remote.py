@@ -15,6 +15,7 @@ from ebbtide.cli.remote import Remote
 from ebbtide.errors import ServiceError, UsageError
 from ebbtide.finding.filters import Filter, parse_matchers
 from ebbtide.finding.lifecycle import Episode
+from ebbtide.health import Health, Problem, Severity
 from ebbtide.series import Entity
 from ebbtide.store.store import Store
 from ebbtide.triage import add_filter
@@ -130,6 +131,15 @@ def test_what_goes_wrong_has_its_exit_code_and_hint(ebbtide, served):
     assert (ran.code, "does the service run" in ran.err) == (4, True)
 
 
+def test_health_of_a_service_that_is_not_ready_is_an_exit_code(ebbtide, files):
+    full = Health(1, problems=(Problem(Severity.CRITICAL, "Nothing that arrives can be stored", "make room"),))
+    with Store.open(files[1]) as store, serving(site_of(store, health=lambda: full)) as url:
+        ran = ebbtide("health", "--server", url)
+
+    assert ran.code == 4
+    assert "critical: Nothing that arrives can be stored (make room)" in ran.out
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8765", "ftp://x", "http://a:b@c", "http://x y", "http://x:99999"])
 def test_what_is_no_address_is_usage(url):
     with pytest.raises(UsageError):
@@ -151,7 +161,7 @@ def test_an_answer_that_is_cut_or_not_ours_is_told(tmp_path):
                 peer.recv(65536)
                 peer.sendall(said)
                 peer.shutdown(socket.SHUT_WR)
-                while peer.recv(65536):  # a close over bytes that were not read would be a reset
+                while peer.recv(65536):  # what is not read would reset the connection
                     pass
 
         threading.Thread(target=serve, daemon=True).start()

@@ -53,7 +53,8 @@ def test_kill_9_during_ticks_loses_and_repeats_no_finding_and_no_message(tmp_pat
     rng, done, kills = random.Random(1), 0, 0
     step = max(2, HOURS // (KILLS + 1))
     while done < HOURS:
-        done = run(killed, done, rng.randrange(1, step + 1), rng.uniform(0, 0.1))
+        kill_after = rng.randrange(1, step + 1) if kills < KILLS else None
+        done = run(killed, done, kill_after, rng.uniform(0, 0.1))
         kills += done < HOURS
 
     assert kills
