@@ -112,16 +112,14 @@ def contained(
         "SET": " ".join(f"{name}={value}" for name, value in environment.items()),
         "PATH": os.environ["PATH"],
     }  # fmt: skip
-    isolated = ["unshare", "--mount", "--pid", "--net", "--fork", "--propagation", "private"]
+    isolated = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--propagation", "private"]
     with log.open("wb") as output:
         shell = ["sh", "-c", _SCRIPT, "contained", *map(str, command)]
         runner = subprocess.Popen([*isolated, *shell], stdout=output, stderr=output, env=inner)
         try:
             yield Contained(_child_of(runner, log), runner, log)
         finally:
-            if runner.poll() is None:
-                runner.kill()
-            for child in _children(runner.pid):
+            for child in _children(runner.pid):  # the first process of its own space: all others end with it
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, 9)
             runner.wait(20)
