@@ -5,6 +5,7 @@ Without this a budget is a promise nobody checks: lines are set from the past, a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from ebbtide.store.view import View
 
 #: How far back is counted.
 SPAN_DAYS = 30
+_RARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,24 @@ class Achieved:
 
     @property
     def is_over(self) -> bool:
-        """Whether more was told than the budget accepts."""
-        return self.effective is not None and self.per_1000 > self.effective
+        """Whether so many were told that chance alone, at the rate the budget accepts, does so in 1 of 20 months.
+
+        >>> Achieved("joined", 30.0, 3, 1, 0, 0, 0.03, 11.1, 10.0, 10.0).is_over  # 0.9 are expected
+        False
+        >>> Achieved("joined", 30.0, 3, 4, 0, 0, 0.13, 44.4, 10.0, 10.0).is_over
+        True
+        """
+        if self.effective is None:
+            return False
+        return _as_many(self.findings - self.held_back, self.effective * self.entities * self.days / 1000.0) < _RARE
+
+
+def _as_many(count: int, expected: float) -> float:
+    """The chance of `count` or more of a Poisson distribution."""
+    if expected <= 0:
+        return 1.0 if count == 0 else 0.0
+    less = (math.exp(k * math.log(expected) - expected - math.lgamma(k + 1)) for k in range(count))
+    return 1.0 - math.fsum(less)
 
 
 def achieved(view: View, detections: Iterable[Detection], until_ns: int) -> list[Achieved]:

@@ -54,4 +54,5 @@ def accounts(evidence: Evidence) -> list[Account]:
 
 
 def _said(lines: list[str]) -> str:
-    return lines[0].removeprefix("How unusual: ")
+    said = lines[0].removeprefix("How unusual: ")
+    return said[:1].upper() + said[1:]
