@@ -20,8 +20,10 @@ from ebbtide.finding.explain import explain
 from ebbtide.finding.form import from_json, to_json
 from ebbtide.novelty_findings import evidence_of
 from ebbtide.registry import DETECTORS
+from ebbtide.series import SECOND_NS
+from ebbtide.store.known_contacts import ATTACK_MASK
 from ebbtide.store.store import Store
-from novelty_traffic import CDN, CURL, DAY_S, JOB, NOW_NS, NOW_S, WORKER, sent, usual
+from novelty_traffic import CDN, CURL, DAY_S, JOB, NGINX, NOW_NS, NOW_S, WORKER, sent, usual
 
 DETECTION = load(DETECTORS).get("novelty")
 
@@ -146,3 +148,48 @@ def test_a_young_cluster_is_not_judged_by_what_it_meets_first():
         found = evaluate(store, DETECTION, NOW_NS)
 
     assert (found.findings, found.scored, found.unscored) == ([], 0, {"no_baseline": 1})
+
+
+def test_what_was_met_in_an_attack_stays_new_until_the_verdict_is_taken_back(judged):
+    day_before = NOW_S - 86_400
+    attack = Point(day_before, 5e6, to="203.0.113.9")
+    store = judged(attack, sent(9e8))
+    before = evaluate(store, DETECTION, NOW_NS).findings
+    known = novelty.judge(store, NOW_NS, NoveltySettings())
+    store.mask(NGINX, (day_before - 300) * SECOND_NS, day_before * SECOND_NS, f"{ATTACK_MASK}x")
+    [after] = evaluate(store, DETECTION, NOW_NS).findings
+    store.unmask(f"{ATTACK_MASK}x")
+    store.mask(NGINX, 0, NOW_NS, "baseline reset of nginx: moved")
+    again = evaluate(store, DETECTION, NOW_NS).findings
+
+    assert before == [] == again and not known.fired.any()
+    assert "900 MB of it to a destination it never sent to before" in after.headline
+    assert repeat(from_json(to_json(after)).evidence, DETECTORS["novelty"]).agrees
+
+
+def test_what_was_met_in_an_attack_of_the_same_day_stays_new_too(judged):
+    earlier = NOW_S - 4 * 3600
+    store = judged(Point(earlier, 5e6, to="203.0.113.9"), sent(9e8))
+    before = evaluate(store, DETECTION, NOW_NS).findings
+    store.mask(NGINX, (earlier - 300) * SECOND_NS, earlier * SECOND_NS, f"{ATTACK_MASK}x")
+
+    assert before == []
+    assert len(evaluate(store, DETECTION, NOW_NS).findings) == 1
+
+
+def test_the_records_of_an_attack_do_not_hide_the_next_scan(judged):
+    def scan(end_s: int) -> list[Point]:
+        return [
+            Point(end_s, value, metric, WORKER, f"10.200.{at // 250}.{at % 250}")
+            for at in range(500)
+            for metric, value in (("tcp.new_sockets", 60.0), ("tcp.bytes", 1440.0))
+        ]
+
+    day_before = NOW_S - 86_400
+    store = judged(*scan(day_before), *scan(NOW_S - 60))
+    hidden = evaluate(store, DETECTION, NOW_NS).findings
+    store.mask(WORKER, (day_before - 300) * SECOND_NS, day_before * SECOND_NS, f"{ATTACK_MASK}x")
+    [shown] = evaluate(store, DETECTION, NOW_NS).findings
+
+    assert hidden == []
+    assert shown.headline.startswith("python in shop/worker sent to 501 destinations (never more than 1) and opened")

@@ -16,6 +16,7 @@ from ebbtide.finding.lifecycle import Episode
 from ebbtide.finding.plan import PLAN_FIELDS, Plan
 from ebbtide.finding.verdict import Judgement
 from ebbtide.series import Entity
+from ebbtide.store.known_contacts import ATTACK_MASK
 from ebbtide.store.search import Search
 from ebbtide.store.store import Store
 
@@ -91,7 +92,7 @@ def judge(store: Store, judgement: Judgement) -> Finding:
         if len(known) != 1 or known[0].finding.uid != judgement.uid:
             raise NotFoundError(f"there is no finding {judgement.uid!r}", hint="list them with: ebbtide findings --all")
         finding = known[0].finding
-        reason = f"verdict on {finding.uid}"
+        reason = f"{ATTACK_MASK}{finding.uid}"
         store.unmask(reason)
         if judgement.verdict.masks:
             for entity in [one.entity for one in finding.evidence.fleet] or [finding.entity]:

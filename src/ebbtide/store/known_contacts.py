@@ -57,6 +57,9 @@ class KnownContacts:
         return int(np.searchsorted(days, to_day) - np.searchsorted(days, from_day))
 
 
+#: How the reason of a mask begins that a verdict `attack` made. Others take time out of baselines of amounts alone: a
+#: reset would make all destinations new at once.
+ATTACK_MASK = "verdict on "
 #: First hour of an entity that never sent.
 NEVER = int(np.iinfo(np.int64).max // 2)
 
@@ -70,11 +73,11 @@ def pair_keys(entity: Int64, place: Int64) -> NDArray[np.void]:
 
 def read_known(con: duckdb.DuckDBPyConnection, identity: Identity, day: int, options: NoveltyOptions) -> KnownContacts:
     """What was known when `day` began."""
-    hour_bound = {"hour": day * HOURS}
-    met = _columns(con, query("novelty_met"), hour_bound)
+    unlearned: dict[str, float | str] = {"hour": day * HOURS, "attacks": ATTACK_MASK}
+    met = _columns(con, query("novelty_met"), unlearned)
     bounds = {"day": day, "silent": options.silent_days, "least": options.least_spoken}
     life = _columns(con, query("novelty_lives"), bounds)
-    most = _columns(con, query("novelty_records"), hour_bound)
+    most = _columns(con, query("novelty_records"), unlearned)
     entities = list(identity.entities)
     place_of = place_numbers(identity.endpoints)
     pairs, hour, sent = _by_place(met, place_of, options.answered)
@@ -157,7 +160,7 @@ def _heard(con: duckdb.DuckDBPyConnection, hour: int) -> dict[str, Int64]:
     return {cluster: np.array(found, np.int64) for cluster, found in days.items()}
 
 
-def _columns(con: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, float]) -> dict[str, Int64]:
+def _columns(con: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, float | str]) -> dict[str, Int64]:
     found = con.execute(sql, parameters).fetchnumpy()
     return {
         name: np.asarray(column, np.float64 if np.asarray(column).dtype.kind == "f" else np.int64)

@@ -15,7 +15,7 @@ from ebbtide.detect.novelty_options import NoveltyOptions
 from ebbtide.series import DAY_NS, HOUR_NS, Float64, Int64
 from ebbtide.store.connection import query
 from ebbtide.store.identity import Identity
-from ebbtide.store.known_contacts import HOURS, KnownContacts, pair_keys, read_known
+from ebbtide.store.known_contacts import ATTACK_MASK, HOURS, KnownContacts, pair_keys, read_known
 from ebbtide.store.learned_novelty import LearnedNovelty, learn
 from ebbtide.store.opened_days import OpenedCache
 from ebbtide.store.places import place_numbers
@@ -80,11 +80,8 @@ class NoveltyReading:
         first_hour = from_ns // HOUR_NS
         samples = self._segments.between(first_hour * HOUR_NS, now_ns + 1)
         rows = self._con.execute(query("novelty_hour").replace("{samples}", samples), {"from": from_ns}).fetchnumpy()
-        edges = self._con.execute(
-            "SELECT entity, endpoint, sum(sent_bytes)::DOUBLE AS sent FROM edges WHERE hour >= ? AND hour < ? "
-            "AND (sent_bytes > 0 OR sent_packets > 0 OR new_sockets > 0) GROUP BY ALL ORDER BY ALL",
-            [known.day * HOURS, first_hour],
-        ).fetchnumpy()
+        today = {"first": known.day * HOURS, "last": first_hour, "attacks": ATTACK_MASK}
+        edges = self._con.execute(query("novelty_today"), today).fetchnumpy()
         place_of = self._place_of(known)
         judged = np.asarray(rows["is_judged"], np.bool_)
         entity, place = np.asarray(rows["entity"], np.int64), place_of[np.asarray(rows["endpoint"], np.int64)]
