@@ -76,8 +76,9 @@ def _pair(store: View, judged: Judged, at: int) -> PairEvidence:
 
 
 def _around(store: View, number: int, evidence: OutboundEvidence, now_ns: int) -> Around:
-    hours = WINDOW_HOURS[window_of(evidence.main)]
-    contacts = store.contacts.of([Span(number, now_ns - hours * HOUR_NS, now_ns)], ".bytes")
+    start_ns = now_ns - WINDOW_HOURS[window_of(evidence.main)] * HOUR_NS
+    # As the amount is read: what ends at `now_ns` is of the window, what ends at its start is not.
+    contacts = store.contacts.of([Span(number, start_ns + 1, now_ns + 1)], ".bytes")
     entity = store.identity.entities[number]
     places = destinations_of(contacts, {number: entity}).get(entity, ())
     today = now_ns // DAY_NS * DAY_NS

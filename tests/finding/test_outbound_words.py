@@ -41,8 +41,9 @@ def test_a_frequent_surprise_is_not_called_rare_and_a_tie_no_record():
 def test_every_statistic_that_adds_is_told_with_its_record():
     told = explain_outbound(evidence(pair(others_ratio=4.0)), "bytes")
 
-    assert told[0].startswith(
-        "How unusual: 0.2 findings this surprising are expected per 1000 entity-days; told are up"
+    assert told[0] == (
+        "How unusual: 0.2 findings this surprising are expected per 1000 entity-days; the budget accepts 10 "
+        "(score 1.50, told from -2.40 on)."
     )
     assert told[1].startswith("tcp.bytes: 1.2 GB sent and 36 MB received in 1 h;")
     assert "20 x its record of 12 valid days ago (29 days known), a day like this once in 2 years" in told[2]

@@ -121,14 +121,14 @@ def surprise_text(score: float, threshold: float, budget: float) -> str:
     """How unusual a score is, against the budget.
 
     >>> surprise_text(7.8, -0.001, 1.0)
-    'How unusual: fewer than 0.1 findings this surprising are expected per 1000 entity-days; told are up to 1 (score \
-7.80, line 0.00).'
+    'How unusual: fewer than 0.1 findings this surprising are expected per 1000 entity-days; the budget accepts 1 \
+(score 7.80, told from 0.00 on).'
     """
     per_1000 = math.exp(-score)
     rate = count_text(per_1000) if per_1000 >= 0.1 else "fewer than 0.1"
     return (
-        f"How unusual: {rate} findings this surprising are expected per 1000 entity-days; told are up to "
-        f"{count_text(budget)} (score {round(score, 2) + 0.0:.2f}, line {round(threshold, 2) + 0.0:.2f})."
+        f"How unusual: {rate} findings this surprising are expected per 1000 entity-days; the budget accepts "
+        f"{count_text(budget)} (score {round(score, 2) + 0.0:.2f}, told from {round(threshold, 2) + 0.0:.2f} on)."
     )
 
 
