@@ -44,7 +44,12 @@ def teach(directory, process):
     detections = directory / "detections"
     detections.mkdir()
     text = NOVELTY.read_text("utf-8")
-    for old, new in (("id: novelty", f"id: {SOON}"), (UUID, str(uuid4())), ("every: 5m", "every: 10s")):
+    for old, new in (
+        ("id: novelty", f"id: {SOON}"),
+        (UUID, str(uuid4())),
+        ("every: 5m", "every: 10s"),
+        ("part_of: joined", "# alone:"),
+    ):
         assert old in text
         text = text.replace(old, new, 1)
     (detections / f"{SOON}.yaml").write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-def test_demo_prints_findings_beside_labels_and_writes_the_page(ebbtide, tmp_path):
+def test_demo_prints_findings_beside_labels_writes_the_page_and_what_it_says_next_works(ebbtide, tmp_path):
     ran = ebbtide("demo", "--out", "made")
 
     assert ran.code == 0
@@ -7,11 +7,6 @@ def test_demo_prints_findings_beside_labels_and_writes_the_page(ebbtide, tmp_pat
         assert word in ran.out
     assert (tmp_path / "made" / "report.html").stat().st_size > 100_000
 
-
-def test_what_it_prints_next_works(ebbtide):
-    last = ebbtide("demo").out.splitlines()[-1]
-
-    ran = ebbtide(*last.removeprefix("Next: ebbtide ").split())
-
-    assert ran.code == 0
-    assert "scaled units" in ran.out
+    explained = ebbtide(*ran.out.splitlines()[-1].removeprefix("Next: ebbtide ").split())
+    assert explained.code == 0
+    assert "scaled units" in explained.out

@@ -55,7 +55,7 @@ def test_the_validator_would_say_so(tmp_path):
 def test_settings_are_good_and_what_is_reachable_is_refused_without_its_secrets(written, secrets):
     checked = CliRunner().invoke(app, ["config", "check", "--config", str(written)])
     assert checked.exit_code == 0, checked.output
-    assert "4 detections" in checked.output
+    assert "3 detections" in checked.output
 
     receivers = read_settings(written).slots["receivers"]
     assert isinstance(receivers, Receivers)

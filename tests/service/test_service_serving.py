@@ -31,7 +31,7 @@ def test_receivers_and_pages_are_opened_with_the_tokens_of_the_settings(tmp_path
 @pytest.mark.parametrize(
     ("web", "said"),
     [
-        ("{address: '0.0.0.0:0'}", "no web.tokens"),
+        ("{address: '0.0.0.0:0'}", "lacks `web.tokens` and TLS"),
         ("{address: '127.0.0.1:0', tokens: [{name: soc, token: '${env:SHORT}'}]}", "is shorter than"),
     ],
 )

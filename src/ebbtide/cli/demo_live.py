@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -14,13 +13,13 @@ from ebbtide.demo_traffic import BURST_BYTES
 from ebbtide.errors import ServiceError
 from ebbtide.finding.text import rfc3339
 from ebbtide.meter.settings import SourceKind
+from ebbtide.signals import STOP, on_signals
 
 
 def show_live(out: Path, port: int) -> None:
     """Run until Ctrl-C or SIGTERM. Raises ServiceError where nothing can be measured, or the port is taken."""
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    on_signals(STOP, stop.set)
     with live_demo(out / "live", port, sys.stderr) as demo:
         console.say(f"Open {demo.url} in a browser: your own processes are there within a minute.")
         console.say("No token is needed: the pages and the receiver listen on 127.0.0.1 alone.")

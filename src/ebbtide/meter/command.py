@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import signal
 import socket
 import sys
 import threading
@@ -22,6 +21,7 @@ from ebbtide.meter.edge import EdgeLimits
 from ebbtide.meter.export import Target
 from ebbtide.meter.kube_api import in_cluster
 from ebbtide.meter.settings import MeterSettings, SourceKind
+from ebbtide.signals import STOP, on_signals
 
 app = typer.Typer(add_completion=False, help=__doc__)
 _log = logging.getLogger(__name__)
@@ -113,8 +113,7 @@ def run(settings: MeterSettings) -> None:
     """Measure until SIGTERM or SIGINT; what was counted by then is sent."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    on_signals(STOP, stop.set)
     with open_meter(settings) as meter:
         if meter.why:
             _log.warning("meter_limited source=%s missing=%s why=%s", meter.kind, ",".join(meter.missing), meter.why)

@@ -12,7 +12,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import FrameType
 from typing import Protocol, TypeAlias
 
 from ebbtide.config import BackupSettings, Config, catalogue_of, detections_of
@@ -29,6 +28,7 @@ from ebbtide.service.rounds import Rounds
 from ebbtide.service.sources import Sightings
 from ebbtide.service.steady import SteadyClock
 from ebbtide.service.vitals import Figures, Vitals
+from ebbtide.signals import STOP, on_signals
 from ebbtide.store.outbox import Bounds
 from ebbtide.store.store import Store
 from ebbtide.telemetry import Log
@@ -124,9 +124,8 @@ class Service:
 
     def run(self) -> None:
         """Start, go on until SIGTERM or SIGINT, stop. SIGHUP reads the settings anew. For the main thread."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_stop)
-        signal.signal(signal.SIGHUP, self._on_reload)
+        on_signals(STOP, self.ask_to_stop)
+        on_signals([signal.SIGHUP], self._ask_to_reload)
         self.start()
         try:
             while not self._stopping.is_set():
@@ -139,14 +138,11 @@ class Service:
             self.stop()
 
     def ask_to_stop(self) -> None:
-        """Have `run` end. Safe in a signal handler."""
+        """Have `run` end. For any thread, not for a signal handler (see `ebbtide.signals`)."""
         self._stopping.set()
         self._asked.set()
 
-    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
-        self.ask_to_stop()
-
-    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
+    def _ask_to_reload(self) -> None:
         self._is_reload_asked = True
         self._asked.set()
 
