@@ -2,7 +2,7 @@
 
 `ebbtide serve` runs with all its detections, a page is asked for twice a second, and encoded OTLP requests are sent as
 fast as they are acknowledged, from series of 10,000 entities. Time in the data runs faster than the clock: each round
-of the series is 30 s of theirs. Every twentieth round some entities send much more; a detection of the benchmark finds
+of the series is 30 s of theirs. Every fourteenth round some entities send much more; a detection of the benchmark finds
 them, and a webhook on loopback notes when. Its delay counts from the answer that moved the watermark past the instant
 that was judged. Prints a table; ends by itself.
 
@@ -39,7 +39,7 @@ from report import Row, machine, show
 RATE_AIM, DELAY_AIM_S, PAGE_AIM_S = 150_000, 30.0, 1.0
 LATENESS_NS = MINUTE_NS
 #: Rounds between bursts; the first ones are what a burst is compared with.
-BURST_EVERY = 20
+BURST_EVERY = 14
 BURST_FACTOR = 10_000
 SETTINGS = """\
 store: {{path: {folder}/service.duckdb, memory: 4GiB}}
