@@ -190,7 +190,7 @@ class Settings(_Part):
 
     guard: Caps = Caps()
     link: Annotated[str, Field(pattern=r"^(https?://\S*\{uid\}\S*)?$")] = ""
-    """The page of a finding, with `{uid}` where its uid goes; messages carry it. None: the page of this service."""
+    """The page of a finding, with `{uid}` where its uid goes; messages carry it. "": the page of this service."""
 
     filter_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     """A filter that hides more than this share of the findings is warned about."""

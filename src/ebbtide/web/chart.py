@@ -19,6 +19,7 @@ from ebbtide.finding.finding import Finding
 from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, Entity, Float64, Int64
 from ebbtide.store.reading import Grouping
 from ebbtide.store.view import View
+from ebbtide.web.usual import band
 
 #: Hours shown before the first and after the last marked bucket.
 CONTEXT_NS = 9 * HOUR_NS
@@ -28,6 +29,8 @@ MOST_POINTS = 1_500
 LONGEST_NS = 14 * DAY_NS
 #: How many earlier weeks are drawn as ghosts.
 WEEKS = 3
+#: The days before the chart whose hours tell what is usual.
+USUAL_DAYS = 30
 
 Values = list[float | None]
 
@@ -43,7 +46,9 @@ class FindingChart(BaseModel):
     """One metric around a finding. `time` holds the starts of points in Unix milliseconds, `step_s` lies between them.
 
     `grain` is `bucket` (a point is what was tested, or the largest of several) or `hour` (hourly totals spread evenly).
-    `lower` to `upper` is mean +- one deviation of the baseline. `marks` are [start, end) of buckets above the line.
+    `lower` to `upper` is what is usual: one value each, mean +- one deviation of the baseline, where a line for each
+    bucket was used; else a value a point, the 10th and 90th percentile of the same hour of the 30 days before, spread
+    evenly. `line` is that line, or the record hour (`line_words`). `marks` are [start, end) of what counted.
     """
 
     metric: str
@@ -58,8 +63,8 @@ class FindingChart(BaseModel):
     ghosts: list[Ghost]
     mean: float | None
     line: float | None
-    lower: float | None
-    upper: float | None
+    lower: float | Values | None
+    upper: float | Values | None
     marks: list[tuple[int, int]]
 
 
@@ -111,6 +116,8 @@ def finding_chart(
     ]
     starts = axis.start_ns + np.arange(0, axis.count, axis.fold, dtype=np.int64) * axis.bucket_ns
     has_line = evidence.detector == "sigma"
+    lower, upper = _deviation(one) if has_line else _usual(view, numbers, one.metric, axis)
+    record = one.line * axis.bucket_ns / HOUR_NS
     return FindingChart(
         metric=one.metric,
         unit=one.unit,
@@ -123,11 +130,26 @@ def finding_chart(
         received=axis.folded(received) if received is not None and np.nansum(received) > 0 else None,
         ghosts=ghosts,
         mean=_finite(one.mean) if has_line else None,
-        line=_finite(one.line) if has_line else None,
-        lower=_finite(max(one.mean - one.stdev, 0.0)) if has_line else None,
-        upper=_finite(one.mean + one.stdev) if has_line else None,
+        line=_finite(one.line) if has_line else _finite(record) if record > 0 else None,
+        lower=lower,
+        upper=upper,
         marks=[(hit.start_ns // 10**6, (hit.start_ns + axis.bucket_ns) // 10**6) for hit in one.hits],
     )
+
+
+def band_words(evidence: Evidence) -> str:
+    """What the band of the chart is."""
+    if evidence.detector == "sigma":
+        return "mean ± one deviation"
+    return "10th to 90th percentile of this hour of the day, spread evenly"
+
+
+def line_words(evidence: Evidence) -> str:
+    """What the line of the chart is."""
+    if evidence.detector == "sigma":
+        return "line: what lies above it counts"
+    what = "its record hour" if evidence.outbound is not None else "what in an hour would have stayed quiet"
+    return f"{what}, spread evenly"
 
 
 def main_metric(evidence: Evidence) -> MetricEvidence | None:
@@ -141,7 +163,12 @@ def main_metric(evidence: Evidence) -> MetricEvidence | None:
 
 
 def members(view: View, finding: Finding, detection: Detection | None) -> list[int]:
-    """The stored entities a finding speaks of: a detection may pool columns (upstream pools namespaces)."""
+    """The stored entities a finding speaks of: a detection may pool columns (upstream pools namespaces).
+
+    Of a finding about a fleet the riskiest one, on whose evidence it rests.
+    """
+    if finding.evidence.fleet:
+        return view.profile.numbers(max(finding.evidence.fleet, key=lambda one: (one.risk, one.entity)).entity)
     if detection is None:
         return view.profile.numbers(finding.entity)
     return [
@@ -195,6 +222,24 @@ def _by_hours(view: View, numbers: Sequence[int], metric: str, start_ns: int, ax
     at = (start_ns + np.arange(axis.count) * axis.bucket_ns - first_ns) // HOUR_NS
     share = axis.bucket_ns / HOUR_NS
     return sent[at] * share, received[at] * share
+
+
+def _deviation(one: MetricEvidence) -> tuple[float | None, float | None]:
+    return _finite(max(one.mean - one.stdev, 0.0)), _finite(one.mean + one.stdev)
+
+
+def _usual(view: View, numbers: Sequence[int], metric: str, axis: _Axis) -> tuple[Values | None, Values | None]:
+    """The usual band of the days before, as each bucket's even share of its hour; None where too few days are known."""
+    first_ns = (axis.start_ns // DAY_NS - USUAL_DAYS) * DAY_NS
+    starts, sent, _ = view.profile.hours(numbers, metric, first_ns, axis.start_ns)
+    usual = band(starts, sent)
+    if np.isnan(usual.upper).all():
+        return None, None
+    hour = (axis.start_ns + np.arange(axis.count) * axis.bucket_ns) // HOUR_NS % 24
+    share = axis.bucket_ns / HOUR_NS
+    # `first_ns` is midnight, so the first day has every hour of the day in its place.
+    lower, upper = (axis.folded(values[:24][hour] * share) for values in (usual.lower, usual.upper))
+    return lower, upper
 
 
 def _with_hits(sent: Float64, one: MetricEvidence, axis: _Axis) -> Float64:

@@ -22,7 +22,7 @@ from ebbtide.web.accounts import accounts
 from ebbtide.web.answers import NewFilter
 from ebbtide.web.api import db_of, policy_of, the_finding
 from ebbtide.web.api_decisions import keep_filter, preview
-from ebbtide.web.chart import main_metric
+from ebbtide.web.chart import band_words, line_words, main_metric
 from ebbtide.web.query import cursor_of, read_query
 from ebbtide.web.rendering import render
 from ebbtide.web.runbook import QUARANTINE, repeat_command, steps
@@ -110,6 +110,8 @@ def finding_page(uid: str, request: Request, site: TheSite, view: TheView, who: 
         main=main,
         standings=[standing(one) for one in finding.evidence.metrics],
         accounts=accounts(finding.evidence),
+        band_words=band_words(finding.evidence),
+        line_words=line_words(finding.evidence),
         detection=detection,
         row=view.search.rows([finding.uid])[0],
         judgements=view.findings.judgements(finding.uid),
