@@ -9,3 +9,10 @@ CREATE OR REPLACE TEMP MACRO m2_of(x) AS
          WHEN are_whole(x)
          THEN (count(x)::HUGEINT * sum(whole(x) * whole(x)) - sum(whole(x)) * sum(whole(x)))::DOUBLE / count(x)
          ELSE var_pop(x) * count(x) END;
+-- Hours of entities in which an attack was found, by the beginning of their masks' reasons. The hour before counts, since
+-- it is judged with the finding.
+CREATE OR REPLACE TEMP MACRO is_attacked(who, during, attacks) AS EXISTS (
+    SELECT 1 FROM masks JOIN entities USING (cluster, namespace, workload, process)
+    WHERE entities.entity = who AND starts_with(reason, attacks)
+        AND during BETWEEN from_ns // 3600000000000 - 1 AND (to_ns - 1) // 3600000000000
+);
