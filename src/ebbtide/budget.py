@@ -15,6 +15,8 @@ from ebbtide.detect.joined_detector import Joined, JoinedSettings
 from ebbtide.detect.novelty_detector import Novelty
 from ebbtide.detect.outbound_detector import Outbound
 
+_PARTS = (Joined.name, Outbound.name, Novelty.name)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Budget:
@@ -39,9 +41,6 @@ def with_budget(catalogue: Catalogue, running: Collection[str], budget: Budget) 
     of = {name: [id for id in running if id in known and known[id].detector == name] for name in _PARTS}
     changed = {id: _changed(one, budget, of) for id, one in known.items()}
     return Catalogue(changed, catalogue.origin)
-
-
-_PARTS = (Joined.name, Outbound.name, Novelty.name)
 
 
 def _changed(detection: Detection, budget: Budget, of: Mapping[str, list[str]]) -> Detection:

@@ -20,7 +20,8 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 from ebbtide import __version__
 from ebbtide.deliver.backoff import Retry, Rng
 from ebbtide.deliver.deadline import dial, http_over
-from ebbtide.errors import DataError, ServiceError, UsageError
+from ebbtide.deliver.server import server_of
+from ebbtide.errors import DataError, ServiceError
 from ebbtide.finding.text import one_line
 from ebbtide.series import SECOND_NS
 
@@ -31,7 +32,6 @@ _READ_BYTES: Final = 1 << 18
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 #: A server that restarts is back within the minute that six attempts take at most.
 PATIENCE: Final = Retry.model_validate({"first": "1s", "longest": "30s", "attempts": 6})
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class TooLarge(DataError):
@@ -73,22 +73,10 @@ class Peer:
     @classmethod
     def of(cls, url: str, *, token: str = "", is_plaintext_allowed: bool = False, **settings: Any) -> Peer:
         """A peer at an address that is one. Raises UsageError. `Any`: the other fields, as they are."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise UsageError(f"{url[:100]!r} is not a URL", hint="write http://prometheus:9090") from None
-        is_plain = url.isascii() and not any(char <= " " or char == "\x7f" for char in url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not is_plain:
-            raise UsageError(f"{url[:100]!r} is not an http(s) URL", hint="write http://prometheus:9090")
-        if parts.username is not None or parts.password is not None:
-            raise UsageError("a URL holds no user and no password", hint="give a token by --token-file")
-        if parts.query or parts.fragment:
-            raise UsageError(f"{url[:100]!r} has a query", hint="give the server's address, up to before /api/v1")
-        if any(char <= " " or char > "~" for char in token):
-            raise UsageError("the token holds characters no header may have", hint="is it the right file?")
-        if token and parts.scheme == "http" and parts.hostname not in _LOOPBACK and not is_plaintext_allowed:
-            raise UsageError("the token would travel over http://", hint="use https://, or say --allow-plaintext")
+        server_of(
+            url, token, example="http://prometheus:9090", plaintext_hint="use https://, or say --allow-plaintext",
+            is_plaintext_allowed=is_plaintext_allowed,
+        )  # fmt: skip
         return cls(url.rstrip("/"), token, **settings)
 
     def get(self, path: str, query: list[tuple[str, str]], *, is_refusal_answer: bool = False) -> Answer:

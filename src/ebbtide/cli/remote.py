@@ -16,13 +16,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import typer
 
 from ebbtide import __version__
 from ebbtide.achieved import Achieved
 from ebbtide.deliver.secret import read_secret
+from ebbtide.deliver.server import server_of
 from ebbtide.errors import DataError, EbbtideError, NotFoundError, ServiceError, UsageError
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.form import from_json
@@ -46,7 +47,6 @@ _BACKUP_S: Final = 3600.0
 _ANSWER_BYTES: Final = 64 << 20
 _PART_BYTES: Final = 1 << 20
 _PAGE: Final = 500
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _KINDS: Final[dict[int, type[EbbtideError]]] = {404: NotFoundError, 400: DataError, 422: UsageError}
 
 
@@ -55,21 +55,9 @@ class Remote:
 
     def __init__(self, url: str, token: str = "") -> None:
         """Raises UsageError for what is no address, and where a token would travel in the clear."""
-        hint = "write http://127.0.0.1:8765, or https://..."
-        try:
-            parts = urlsplit(url.rstrip("/"))
-            self._port, self._host = parts.port, parts.hostname or ""
-        except ValueError:
-            raise UsageError(f"{url[:100]!r} is not a URL", hint=hint) from None
-        is_plain = url.isascii() and url.isprintable() and " " not in url
-        if parts.scheme not in ("http", "https") or not self._host or not is_plain or "@" in parts.netloc:
-            raise UsageError(f"{url[:100]!r} is not an http(s) address", hint=hint)
-        if any(char <= " " or char > "~" for char in token):
-            raise UsageError("the token holds characters no header may have", hint="is it the right file?")
-        if token and parts.scheme == "http" and self._host not in _LOOPBACK:
-            raise UsageError(
-                "the token would travel over http://", hint="use https://, or forward its port to this machine"
-            )
+        hint = "use https://, or forward its port to this machine"
+        parts = server_of(url.rstrip("/"), token, example="http://127.0.0.1:8765, or https://...", plaintext_hint=hint)
+        self._port, self._host = parts.port, parts.hostname or ""
         self.url = f"{parts.scheme}://{parts.netloc}{parts.path}"
         self._is_tls, self._base = parts.scheme == "https", f"{parts.path}/api/v1"
         self._headers = {"User-Agent": f"ebbtide/{__version__}", "Accept": "application/json", "Connection": "close"}

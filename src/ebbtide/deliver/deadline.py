@@ -33,7 +33,7 @@ def dial(address: str, port: int, name: str, context: ssl.SSLContext | None, dea
     try:
         sock.settimeout(left_s(deadline_s))  # bounds the handshake as a whole, not each of its reads
         return context.wrap_socket(sock, server_hostname=name)
-    except BaseException:
+    except BaseException:  # also on Ctrl-C: no socket stays open
         sock.close()
         raise
 

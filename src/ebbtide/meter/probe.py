@@ -97,7 +97,7 @@ class Probe:
             self._is_odd = False
             self._losses_before = dict.fromkeys(Reason, Loss(0, 0))
             self._ring = self._object.ring("news", lambda record: _hand_over(record, on_news))
-        except BaseException:
+        except BaseException:  # whatever it was, also Ctrl-C: no program stays loaded
             self._object.close()
             raise
         self._settings = settings

@@ -48,7 +48,7 @@ def serve(intake: Intake, receivers: Receivers) -> list[Server]:
     try:
         for kind, listener in receivers.listeners():
             servers.append(open_listener(intake, listener, kind))
-    except BaseException:
+    except BaseException:  # all or none, also on Ctrl-C
         for server in servers:
             server.stop()
         raise
@@ -95,7 +95,7 @@ class GrpcServer:
         except RuntimeError as error:
             self._close()
             raise taken(listener.address, error) from error
-        except BaseException:
+        except BaseException:  # whatever it was, also Ctrl-C: no thread of the pool is left
             self._close()
             raise
         self._server.start()

@@ -90,7 +90,7 @@ def check_bind(listener: Listener, *, where: str = "") -> None:
 
     `insecure: true` says that something in front of the listener takes care of both.
     """
-    if listener.insecure or _is_loopback(listener.host):
+    if listener.insecure or is_loopback(listener.host):
         return
     missing = []
     if listener.tls is None:
@@ -106,7 +106,8 @@ def check_bind(listener: Listener, *, where: str = "") -> None:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host's ports."""
     if host == "localhost":
         return True
     try:

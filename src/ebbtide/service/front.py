@@ -6,7 +6,6 @@ and whoever writes verdicts hides.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from typing import Annotated, Literal
 
@@ -16,6 +15,7 @@ from ebbtide.deliver.secret import Secret
 from ebbtide.errors import ConfigError
 from ebbtide.receive.port import HttpPort, PortBounds
 from ebbtide.receive.settings import Tls
+from ebbtide.receive.tokens import is_loopback
 from ebbtide.service.probes import App
 from ebbtide.service.vitals import Figures
 
@@ -76,10 +76,7 @@ class WebSettings(BaseModel):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine reaches it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
 
 class Front:

@@ -100,7 +100,7 @@ class Service:
             self.rounds = Rounds(self.store, clockwork(self.store), sightings, keep, started_ns, backups)
             self._start_couriers(self._couriers_for(self.config, {}))
             self._open_servers()
-        except BaseException:
+        except BaseException:  # a start that fails or is broken off leaves nothing open
             self._close_servers()
             self._close_couriers(list(self._couriers))
             self.store.close()

@@ -43,7 +43,7 @@ class Receiving:
             self._intake.start()
         try:
             self._servers = serve(self._intake, self._receivers)
-        except BaseException:
+        except BaseException:  # a start that fails or is broken off leaves nothing open
             self._intake.stop()
             raise
 

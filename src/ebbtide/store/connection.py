@@ -39,7 +39,7 @@ def connect(path: Path | None, *, memory_limit: str, threads: int, is_new_allowe
         con.execute("SET enable_progress_bar = false")
         migrate(con, path)
         con.execute(query("macros"))
-    except BaseException:
+    except BaseException:  # also on Ctrl-C: the file is let go
         con.close()
         raise
     return con

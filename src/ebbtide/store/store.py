@@ -158,7 +158,7 @@ class Store(View):
                 with transaction(self._con):
                     yield
                 self._segments.publish()
-            except BaseException:
+            except BaseException:  # also on Ctrl-C: memory must not run ahead of the file
                 self._read_back()
                 raise
             finally:
@@ -315,7 +315,7 @@ class Store(View):
             try:
                 with self._derivation() as derivation:
                     derivation.roll_up(hours, last, progress)
-            except BaseException:
+            except BaseException:  # also on Ctrl-C: memory must not run ahead of the file
                 with self.lock:
                     self._read_back()
                 raise
@@ -346,7 +346,7 @@ class Store(View):
         with self._deriving, self.lock:
             try:
                 return retention.apply(self._con, self._segments, now_ns, policy)
-            except BaseException:
+            except BaseException:  # also on Ctrl-C: memory must not run ahead of the file
                 self._read_back()
                 raise
 

@@ -34,8 +34,8 @@ class Views:
         generation, view = self._take()
         try:
             yield view
-        except BaseException:
-            view.close()  # whatever failed may have left the connection in the middle of something
+        except BaseException:  # whatever failed may have left the connection in the middle of something
+            view.close()
             raise
         self._give(generation, view)
 
