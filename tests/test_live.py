@@ -266,6 +266,45 @@ def test_messages_wait_beside_the_findings_and_hidden_findings_tell_nothing():
         assert store.findings.all()[0].finding.hidden_by == ("known",)
 
 
+def going_on(store: Store, hours: Iterable[float]) -> list[str]:
+    """Ticks at these hours of a burst that lasts; what is queued then."""
+    sinks = load_sinks("sinks: {file: {type: lines, path: '-'}}", "e.yaml", {}, str)
+    clock = Clockwork(store, [CORRECTED], outlet=Outlet(sinks))
+    for hour in hours:
+        clock.tick(round(hour * HOUR_NS))
+    return [row.change for row in store.outbox.head("file", 9)]
+
+
+def lasting(strangers_from_hour: int = 99) -> list[Point]:
+    """A burst of four hours from hour 14 on, that goes to other places too from some hour on."""
+    burst = [dataclasses.replace(BURST[0], end_s=14 * 3600 + 30 * at) for at in range(1, 480)]
+    return [
+        dataclasses.replace(one, to="198.51.100.7" if one.end_s > strangers_from_hour * 3600 and at % 2 else one.to)
+        for at, one in enumerate(burst)
+    ]
+
+
+def test_what_a_filter_hid_until_it_went_elsewhere_is_told_as_opened():
+    with Store.open() as store:
+        matchers = parse_matchers('{workload="checkout",destination=~"203.*|api.*"}')
+        store.filters.save(Filter("known", matchers, "ann", "known", 0))
+        store.append(batch_of(QUIET + lasting(strangers_from_hour=16)), 1)
+
+        assert going_on(store, (15, 16)) == []
+        assert going_on(store, (17,)) == ["opened"]
+
+
+def test_what_a_filter_hid_until_it_ended_is_told_as_opened_once():
+    with Store.open() as store:
+        ends_ns = 16 * HOUR_NS + MINUTE_NS
+        store.filters.save(Filter("known", parse_matchers('{workload="checkout"}'), "ann", "known", 0, ends_ns))
+        store.append(batch_of(QUIET + lasting()), 1)
+        assert going_on(store, (15, 16)) == []
+
+        assert going_on(store, (16.1, 16.2, 16.3)) == ["opened"]
+        assert store.findings.all()[0].finding.hidden_by == ()
+
+
 def test_an_open_finding_of_a_cluster_that_is_gone_ends_a_day_later():
     burst = [dataclasses.replace(one, end_s=one.end_s + 12.5 * 3600) for one in BURST]
     with Store.open() as store:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from ebbtide.agenda import Due, Pace, due, due_again, too_old
@@ -26,7 +26,7 @@ from ebbtide.series import HOUR_NS
 from ebbtide.store.outbox import Bounds
 from ebbtide.store.progress import TOGETHER, Late, Reach
 from ebbtide.store.store import Store
-from ebbtide.triage import filtered
+from ebbtide.triage import filtered, lapse
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,7 @@ class Clockwork:
         self._timer = timer
         self._is_stopping = is_stopping
         self._late_at_ns: int | None = None
+        self._filters_at_ns: int | None = None
 
     def tick(self, now_ns: int) -> Ticked:
         """Judge what is due at `now_ns`. What fails is told, leaves everything as it was and is due again.
@@ -119,6 +120,7 @@ class Clockwork:
             self._late_at_ns = now_ns
             self._judge_again(late, newest, ticked)
         self._end_of_the_silent(newest, now_ns, ticked)
+        self._end_of_filters(now_ns, ticked)
         return ticked
 
     def _run(self, steps: Iterable[Due], ticked: Ticked, *, is_late: bool) -> None:
@@ -176,18 +178,28 @@ class Clockwork:
                 if step.clusters != (TOGETHER,):
                     known = [one for one in known if one.finding.entity.cluster in step.clusters]
                 taken = advance(known, evaluation.findings, step.at_ns)
-                changes = self._tell(taken.changes, now_ns)
+                changes = self._tell(taken.changes, now_ns, known)
                 self._weigh(step, evaluation, changes, known, now_ns)
                 if not is_late:
                     store.progress.save(detection.id, step.clusters, Reach(step.at_ns, step.data_ns))
         return changes
 
-    def _tell(self, changes: Iterable[tuple[Change, Episode]], now_ns: int) -> list[tuple[Change, Episode]]:
-        """Keep changed episodes with the marks of today's filters, and queue what is to be told."""
+    def _tell(
+        self, changes: Iterable[tuple[Change, Episode]], now_ns: int, known: Iterable[Episode] = ()
+    ) -> list[tuple[Change, Episode]]:
+        """Keep changed episodes with the marks of today's filters, and queue what is to be told.
+
+        One of the `known` that filters hid until this update opens with it, for whoever is told.
+        """
+        hidden = {one.finding.uid for one in known if one.finding.is_hidden}
         told = list(changes)
         last = {episode.finding.uid: episode for _, episode in told}
         marked = {one.uid: one.hidden_by for one in filtered(self._store, [e.finding for e in last.values()], now_ns)}
         told = [(change, _marked(episode, marked[episode.finding.uid])) for change, episode in told]
+        told = [
+            (Change.OPENED if change is Change.UPDATED and _is_shown_again(one, hidden) else change, one)
+            for change, one in told
+        ]
         for episode in {episode.finding.uid: episode for _, episode in told}.values():
             self._store.findings.save(episode)
         queue(self._store.outbox, told, self.outlet.sinks, now_ns, self.outlet.link, self.outlet.bounds)
@@ -238,6 +250,17 @@ class Clockwork:
             changes = self._tell(advance(open_ones, (), now_ns - self.pace.late_ns).changes, now_ns)
         ticked.changes.update(change.value for change, _ in changes)
 
+    def _end_of_filters(self, now_ns: int, ticked: Ticked) -> None:
+        """What only filters hid that have ended since the last look is shown again, and told where it goes on."""
+        since_ns, self._filters_at_ns = self._filters_at_ns, now_ns
+        with self._store.transaction():
+            ends = [one.expires_ns for one in self._store.filters.all() if one.expires_ns is not None]
+            if not any(end_ns <= now_ns and (since_ns is None or since_ns < end_ns) for end_ns in ends):
+                return
+            going_on = [(Change.OPENED, one) for one in lapse(self._store, now_ns) if one.closed_ns is None]
+            queue(self._store.outbox, going_on, self.outlet.sinks, now_ns, self.outlet.link, self.outlet.bounds)
+        ticked.changes.update(change.value for change, _ in going_on)
+
     def _note(self, step: Due, evaluation: Evaluation, took_s: float) -> None:
         """Remember what a detection looked at last; clusters that are judged apart at one instant count together."""
         before = self.judged.get(step.detection.id)
@@ -258,6 +281,10 @@ class Clockwork:
         if before is None:
             before = Judged(step.detection.id, 0, step.at_ns, 0.0, 0, 0)
         self.judged[step.detection.id] = dataclasses.replace(before, tick_ns=step.at_ns, error=error)
+
+
+def _is_shown_again(episode: Episode, hidden: Set[str]) -> bool:
+    return episode.finding.uid in hidden and not episode.finding.is_hidden
 
 
 def _marked(episode: Episode, hidden_by: tuple[str, ...]) -> Episode:

@@ -55,6 +55,18 @@ def _mark(store: Store, known: list[Episode], now_ns: int) -> list[Finding]:
     return found
 
 
+def lapse(store: Store, now_ns: int) -> list[Episode]:
+    """Show again what only filters hid that have ended; the episodes that are hidden no longer, oldest first."""
+    with store.transaction():
+        hidden = [one for one in store.findings.among(store.search.possible(None)) if one.finding.is_hidden]
+        found = _mark(store, hidden, now_ns)
+    return [
+        dataclasses.replace(episode, finding=finding)
+        for episode, finding in zip(hidden, found, strict=True)
+        if not finding.is_hidden
+    ]
+
+
 def keep(store: Store, found: Iterable[Finding]) -> None:
     """Keep findings of single evaluations, each in place of an older version of itself."""
     with store.transaction():
@@ -95,7 +107,7 @@ def judge(store: Store, judgement: Judgement) -> Finding:
         reason = f"{ATTACK_MASK}{finding.uid}"
         store.unmask(reason)
         if judgement.verdict.masks:
-            for entity in [one.entity for one in finding.evidence.fleet] or [finding.entity]:
+            for entity in finding.entities:
                 store.mask(entity, finding.opened_ns, finding.end_ns, reason)
         store.findings.judge(judgement)
     return finding

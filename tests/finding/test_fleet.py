@@ -10,11 +10,12 @@ from joined_samples import CURL, DETECTION, NOW_NS, new
 from ebbtide.detect.catalogue import load
 from ebbtide.finding.evidence import repeat
 from ebbtide.finding.explain import explain
-from ebbtide.finding.filters import matchers_text, suggest
+from ebbtide.finding.filters import Filter, matchers_text, parse_matchers, suggest
 from ebbtide.finding.finding import Finding, uid_of
 from ebbtide.finding.fleet import gather
 from ebbtide.finding.form import from_json, to_json
 from ebbtide.finding.lifecycle import Change, advance
+from ebbtide.finding.plan import Plan
 from ebbtide.incidents import contributions_of
 from ebbtide.registry import DETECTORS
 from ebbtide.series import HOUR_NS, MINUTE_NS, Endpoint, EndpointClass, Entity
@@ -117,6 +118,33 @@ def test_the_filter_it_suggests_hides_nothing_else():
     [(_, episode)] = advance((), [of(number) for number in range(10)], NOW_NS).changes
 
     assert matchers_text(suggest(episode.finding)) == f'{{uid="{episode.finding.uid}"}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "covers"),
+    [
+        ('{workload="shop"}', False),
+        (f'{{workload="{CURL.workload}"}}', True),
+        (f'{{namespace="{CURL.namespace}",process=~"p.*"}}', True),
+        ('{process=~"p0[0-8]"}', False),
+        ('{cluster="prod",process!="p09"}', False),
+        ('{cluster="prod"}', True),
+        ('{destination="9.example"}', False),
+    ],
+)
+def test_a_filter_hides_it_only_with_all_its_members_and_never_by_the_places_of_one(text, covers):
+    [(_, episode)] = advance((), [of(number) for number in range(10)], NOW_NS).changes
+
+    assert Filter("f", parse_matchers(text), "ann", "", 0).covers(episode.finding) is covers
+
+
+def test_a_planned_change_covers_it_only_with_all_its_members():
+    [(_, episode)] = advance((), [of(number) for number in range(10)], NOW_NS).changes
+    finding = episode.finding
+    plan = Plan("p", parse_matchers('{process=~"p.."}'), finding.opened_ns, finding.end_ns, "ann", "", False)
+
+    assert plan.covers(finding)
+    assert not dataclasses.replace(plan, matchers=parse_matchers('{process=~"p0[0-8]"}')).covers(finding)
 
 
 @pytest.mark.parametrize("options", [{}, {"fleet_least": 30}])

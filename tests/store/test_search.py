@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from finding_samples import NOON_NS, sample
 
+from ebbtide.finding.evidence import Member
 from ebbtide.finding.filters import parse_matchers
 from ebbtide.finding.lifecycle import Episode
 from ebbtide.finding.verdict import Judgement, Verdict
@@ -57,6 +58,36 @@ def listed(store, search, size=7):
 
 def uids(rows):
     return [one.uid for one in rows]
+
+
+MEMBERS = tuple(Member(Entity("c0", f"n{at}", "w0", f"p{at}"), f"u{at}", NOON_NS, 1.0, "") for at in range(3))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ('namespace=~"n."', True),
+        ('namespace="n1"', False),
+        ('cluster="c0",namespace!="n1"', False),
+        ('cluster="c0",namespace!="n7"', True),
+        ('workload="w0"', True),
+        ('cluster="c0",process!~"p[3-9]"', True),
+        ('cluster="c0",process!~"p2"', False),
+        ('process=~"p[01]"', False),
+    ],
+)
+def test_a_fleet_is_found_by_names_that_all_its_members_have_and_so_is_a_nameless_process(text, is_found):
+    evidence = dataclasses.replace(BASE.evidence, fleet=MEMBERS)
+    fleet = finding(100, entity=Entity("c0", "", "", ""), evidence=evidence)
+    nameless = finding(101, entity=Entity("c0", "", "", ""))
+    matchers = parse_matchers(text)
+    with Store.open() as store:
+        for one in (fleet, nameless):
+            store.findings.save(Episode(one, one.count))
+        expected = [one.uid for one in (fleet, nameless) if all(matcher.holds(one) for matcher in matchers)]
+
+        assert sorted(uids(listed(store, Search("all", matchers=matchers)))) == expected
+        assert (fleet.uid in expected) is is_found
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])

@@ -4,7 +4,7 @@ They do the job of the upstream analytic's filter macro, in the matchers Alertma
 `{namespace="kube-system",process=~"curl|wget"}`. A filtered finding is kept and marked, never dropped. A filter must
 not hide more than it says, so a matcher on a field with several values (metrics, destinations) holds only when it holds
 for every value, destinations that are not listed included: an attacker who also sends a byte to a filtered address
-stays visible.
+stays visible. A finding about a fleet has the names of all its members.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ LONGEST_FILTER = 4000
 
 def _places(finding: Finding, read: Callable[[int], str]) -> tuple[str, ...]:
     evidence = finding.evidence
+    if evidence.fleet:  # those of one member are listed, the others' are not
+        return (*(read(position) for position in range(len(evidence.destinations))), OTHER_DESTINATIONS)
     if not evidence.destinations:
         return ()
     listed = tuple(read(position) for position in range(len(evidence.destinations)))
@@ -39,9 +41,9 @@ def _places(finding: Finding, read: Callable[[int], str]) -> tuple[str, ...]:
 #: What a matcher can look at, and the values a finding has there; none counts as one empty value.
 FIELDS: dict[str, Callable[[Finding], tuple[str, ...]]] = {
     "cluster": lambda finding: (finding.entity.cluster,),
-    "namespace": lambda finding: (finding.entity.namespace,),
-    "workload": lambda finding: (finding.entity.workload,),
-    "process": lambda finding: (finding.entity.process,),
+    "namespace": lambda finding: tuple(one.namespace for one in finding.entities),
+    "workload": lambda finding: tuple(one.workload for one in finding.entities),
+    "process": lambda finding: tuple(one.process for one in finding.entities),
     "uid": lambda finding: (finding.uid,),
     "detection": lambda finding: (finding.detection_id,),
     "detection.name": lambda finding: (finding.detection_name,),

@@ -53,6 +53,11 @@ class Finding:
         return bool(self.hidden_by)
 
     @property
+    def entities(self) -> tuple[Entity, ...]:
+        """Whom it is about: its entity, or the members of its fleet."""
+        return tuple(one.entity for one in self.evidence.fleet) or (self.entity,)
+
+    @property
     def end_ns(self) -> int:
         """The end of the last bucket above the line."""
         return self.last_ns + self.evidence.bucket_ns

@@ -48,8 +48,9 @@ class Plan:
         return all(matcher.accepts(getattr(entity, matcher.field)) for matcher in self.matchers)
 
     def covers(self, finding: Finding) -> bool:
-        """Whether the finding is this change's, and lies wholly within its time."""
-        return self.from_ns <= finding.opened_ns and finding.end_ns <= self.to_ns and self.is_about(finding.entity)
+        """Whether the finding is this change's, all members of a fleet included, and lies wholly within its time."""
+        is_within = self.from_ns <= finding.opened_ns and finding.end_ns <= self.to_ns
+        return is_within and all(map(self.is_about, finding.entities))
 
 
 def plan_to_json(one: Plan) -> str:

@@ -59,6 +59,9 @@ _OPERATORS = {
     "=~": "regexp_full_match({}, ?, 's')",
     "!~": "NOT regexp_full_match({}, ?, 's')",
 }
+#: Fields of which a finding about a fleet has as many values as members.
+_OF_MEMBERS = ("namespace", "workload", "process")
+_IS_FLEET = "namespace = '' AND workload = '' AND process = ''"
 _JUDGED = (
     "(SELECT findings.*, v.verdict FROM findings LEFT JOIN "
     "(SELECT uid, max_by(verdict, (at_ns, rowid)) AS verdict FROM verdicts GROUP BY uid) v USING (uid))"
@@ -346,6 +349,15 @@ def _where(search: Search, without: Facet | None = None) -> tuple[str, list[obje
         values.append(word)
     for matcher in search.matchers:
         if matcher.field in _COLUMNS:
-            parts.append(_OPERATORS[matcher.operator].format(_COLUMNS[matcher.field]))
+            condition = _OPERATORS[matcher.operator].format(_COLUMNS[matcher.field])
+            if matcher.field in _OF_MEMBERS:
+                names = f"document ->> '$.evidence.fleet[*].entity.{matcher.field}'"
+                of_each = f"list_transform({names}, lambda name: {_OPERATORS[matcher.operator].format('name')})"
+                # The list is empty, and the answer NULL, where such an entity is no fleet.
+                condition = (
+                    f"CASE WHEN {_IS_FLEET} THEN coalesce(list_bool_and({of_each}), {condition}) ELSE {condition} END"
+                )
+                values += [matcher.value] * 2
+            parts.append(condition)
             values.append(matcher.value)
     return " AND ".join(parts) or "true", values
