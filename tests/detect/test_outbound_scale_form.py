@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from ebbtide.detect.outbound_scale_form import DayScale, from_json
+from ebbtide.baseline.records_shipped import shipped_models
+from ebbtide.detect.outbound_scale_form import DayScale, from_json, to_json
 from ebbtide.detect.outbound_shipped import shipped_scale
 from ebbtide.errors import DataError
 
@@ -10,6 +13,18 @@ from ebbtide.errors import DataError
 def test_what_is_no_scale_is_refused(text):
     with pytest.raises(DataError, match="not a stored scale"):
         from_json(text)
+
+
+def test_own_record_models_go_and_come_back_and_others_of_another_shape_are_refused():
+    shipped = DayScale(shipped_scale(100), np.array([1.0]), np.array([-0.24]), 100, True)
+    models = dataclasses.replace(shipped_models(), rate=shipped_models().rate + 0.5)
+    own = dataclasses.replace(shipped, own_models=models)
+
+    np.testing.assert_array_equal(from_json(to_json(own)).models.rate, models.rate)
+    np.testing.assert_array_equal(from_json(to_json(shipped)).models.rate, shipped_models().rate)
+    cut = dataclasses.replace(own, own_models=dataclasses.replace(models, rate=models.rate[:3]))
+    with pytest.raises(DataError, match="another shape: rate"):
+        from_json(to_json(cut))
 
 
 def test_the_budget_of_a_threshold_is_the_one_it_was_made_for():

@@ -1,9 +1,12 @@
 import dataclasses
+import json
 
 import pytest
 from outbound_samples import evidence, pair
 
+from ebbtide.baseline.records_shipped import shipped_models
 from ebbtide.detect.outbound_options import OutboundOptions
+from ebbtide.finding.outbound_form import from_object, to_object
 from ebbtide.finding.outbound_repeat import repeat_scores
 
 OPTIONS = OutboundOptions()
@@ -21,6 +24,16 @@ def test_others_who_were_surprising_take_from_the_score():
     alone, together = (repeat_scores(evidence(pair(others_ratio=n, others_volume=n)), OPTIONS)[0] for n in (0.0, 20.0))
 
     assert together < alone
+
+
+def test_a_fleets_own_record_models_are_those_of_its_evidence():
+    one = evidence(pair())
+    models = dataclasses.replace(shipped_models(), rate=shipped_models().rate + 0.5)
+    own = dataclasses.replace(one, scale=dataclasses.replace(one.scale, own_models=models))
+
+    assert repeat_scores(own, OPTIONS) != repeat_scores(one, OPTIONS)
+    stored = from_object(json.loads(json.dumps(to_object(own))))
+    assert repeat_scores(stored, OPTIONS) == repeat_scores(own, OPTIONS)
 
 
 def test_maxima_longer_than_any_history_are_refused():

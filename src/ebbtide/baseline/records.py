@@ -157,6 +157,13 @@ class RecordModels:
             )
         )
 
+    def single(self, statistic: int, age: int) -> RecordModels:
+        """One model of it, with arrays (5,) and (6,)."""
+        return RecordModels(
+            self.mean[statistic, age], self.deviation[statistic, age], self.rate[statistic, age],
+            self.excess[statistic, age],
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Forecast:

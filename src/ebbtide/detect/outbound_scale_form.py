@@ -13,9 +13,13 @@ import numpy as np
 
 from ebbtide.baseline.calibration import Curve
 from ebbtide.baseline.calibration_context import Context
+from ebbtide.baseline.records import RecordModels
+from ebbtide.baseline.records_shipped import shipped_models
 from ebbtide.detect.outbound_scale import ChannelScale, OutboundScale
 from ebbtide.errors import DataError
 from ebbtide.series import Float64
+
+_SHIPPED = shipped_models()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +27,7 @@ class DayScale:
     """A day's scale and the thresholds on S for budgets (findings per 1000 entity-days), rare first.
 
     `entities` is how many were learned from on the last day; `is_own` says that the fleet's own scores were, not those
-    that ship.
+    that ship. `own_models` are the fleet's record models, None where it has none.
     """
 
     scale: OutboundScale
@@ -31,6 +35,12 @@ class DayScale:
     thresholds: Float64
     entities: int
     is_own: bool
+    own_models: RecordModels | None = None
+
+    @property
+    def models(self) -> RecordModels:
+        """The record models of the day: the fleet's own, or those that ship."""
+        return _SHIPPED if self.own_models is None else self.own_models
 
     def threshold(self, budget: float) -> float:
         """The threshold for a budget, linear in its logarithm, held at the ends."""
@@ -45,7 +55,7 @@ class DayScale:
 
 def to_object(one: DayScale) -> dict[str, object]:
     """The scale as JSON-ready dictionaries and lists."""
-    return {
+    row: dict[str, object] = {
         "ratio": _channel(one.scale.ratio),
         "volume": _channel(one.scale.volume),
         "budgets": one.budgets.tolist(),
@@ -53,6 +63,9 @@ def to_object(one: DayScale) -> dict[str, object]:
         "entities": one.entities,
         "is_own": one.is_own,
     }
+    if one.own_models is not None:
+        row["models"] = {name: getattr(one.own_models, name).tolist() for name in RecordModels.__slots__}
+    return row
 
 
 def to_json(one: DayScale) -> str:
@@ -69,6 +82,7 @@ def from_object(found: Any) -> DayScale:
             _array(found["thresholds"]),
             int(found["entities"]),
             bool(found["is_own"]),
+            _models(found["models"]) if found.get("models") else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"not a stored scale: {error}") from error
@@ -95,6 +109,14 @@ def _channel(one: ChannelScale) -> dict[str, object]:
 def _read(found: Any) -> ChannelScale:
     context = Context(float(found["passing"]), float(found["others"]), _array(found["rhythm"]))
     return ChannelScale(context, Curve(_array(found["scores"]), _array(found["log_budget"])))
+
+
+def _models(found: Any) -> RecordModels:
+    models = RecordModels(*(np.array(found[name], np.float64) for name in RecordModels.__slots__))
+    for name in RecordModels.__slots__:
+        if getattr(models, name).shape != getattr(_SHIPPED, name).shape:
+            raise ValueError(f"record models of another shape: {name}")
+    return models
 
 
 def _array(values: Any) -> Float64:

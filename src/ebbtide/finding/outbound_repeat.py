@@ -6,7 +6,6 @@ import numpy as np
 
 from ebbtide.baseline.cusum import Usual
 from ebbtide.baseline.records import latest
-from ebbtide.baseline.records_shipped import shipped_models
 from ebbtide.baseline.trailing_statistics import HOURS, Float32
 from ebbtide.detect.outbound import Channels, day_records
 from ebbtide.detect.outbound_instant import measure, show
@@ -25,7 +24,7 @@ def _repeat(one: PairEvidence, evidence: OutboundEvidence, options: OutboundOpti
     state = OutboundState.empty(1, options)
     kept = np.array(one.maxima, np.float32)[None]
     state.maxima[..., state.maxima.shape[-1] - kept.shape[-1] :] = latest(kept, kept.shape[-1])
-    records = day_records(state, shipped_models(), options)
+    records = day_records(state, evidence.scale.models, options)
     usual = Usual(_one(one.usual_ratio), _one(one.ratio_spread))
     reference = DayReference(_hours(one.usual_volume), _hours(one.usual_inbound), usual)
     instant = show(

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ebbtide.baseline.calibration import CURVE_BUDGETS
-from ebbtide.baseline.records_shipped import shipped_models
+from ebbtide.baseline.records import RecordModels
 from ebbtide.baseline.trailing_statistics import HOURS, PEAKS, STATISTICS, Float32, Statistic
 from ebbtide.detect.outbound import Channels, day_records, score_day
 from ebbtide.detect.outbound_options import OutboundOptions
@@ -25,6 +25,7 @@ from ebbtide.detect.outbound_scale_form import DayScale, from_json, to_json
 from ebbtide.detect.outbound_shipped import shipped_scale, shipped_threshold
 from ebbtide.detect.outbound_state import OutboundState, close_day, day_maxima, day_values, open_day, run_cusum
 from ebbtide.store.identity import Identity
+from ebbtide.store.learned_models import learn_models
 from ebbtide.store.pairs import VALUES, PairHours, Pairs, masked_hours, pairs_between
 
 #: Pairs whose state is in memory at once while a day is closed: about 60 MB.
@@ -37,8 +38,10 @@ LEAST_SCORE = 1.0
 #: Fewer entity-days than this are no fleet to learn a scale from.
 LEAST_ENTITY_DAYS = 2000
 
+#: How often a fleet's own record models are learned anew.
+REFIT_DAYS = 7
+
 OPTIONS = OutboundOptions()
-MODELS = shipped_models()
 
 
 class LearnedDays:
@@ -71,8 +74,9 @@ class LearnedDays:
     def close(self, day: int) -> None:
         """Close one day, whose predecessors are closed; part of the caller's transaction."""
         known, entities = 0, set()
+        models = self.scale(day).models
         for pairs in self._shards(day):
-            valid = self._close(day, pairs)
+            valid = self._close(day, pairs, models)
             known += int(valid.sum())
             entities |= set(pairs.entity[valid].tolist())
         self._con.execute("INSERT INTO learned_days VALUES (?, ?, ?)", [day, known, len(entities)])
@@ -131,7 +135,7 @@ class LearnedDays:
         """(pairs, hours, VALUES): the peaks of a day's first hours."""
         return self._hours.read(pairs, day * HOURS, day * HOURS + hours)
 
-    def _close(self, day: int, pairs: Pairs) -> NDArray[np.bool_]:
+    def _close(self, day: int, pairs: Pairs, models: RecordModels) -> NDArray[np.bool_]:
         state, today = self.state(pairs, day), self.today(pairs, day)
         reference = open_day(state, OPTIONS)
         ratio = np.ascontiguousarray(today[..., VALUES - 1])
@@ -152,7 +156,7 @@ class LearnedDays:
                 "cusum": cusum[valid, -1],
             },
         )
-        raw = score_day(values, day_records(state, MODELS, OPTIONS), OPTIONS).channels
+        raw = score_day(values, day_records(state, models, OPTIONS), OPTIONS).channels
         row, hour = np.nonzero(np.maximum(raw.ratio, raw.volume) >= LEAST_SCORE)
         self._insert(
             "outbound_scores",
@@ -207,7 +211,11 @@ class LearnedDays:
         joined = joined_by_entity(pairs, score)
         budgets = np.array(CURVE_BUDGETS[::-1])
         lines = np.array(learn_thresholds(joined, budgets, OPTIONS, float(entity_days)))
-        return DayScale(scale, budgets, lines, int(entities), is_own=True)
+        before = self.scale(day - 1)
+        models = before.own_models
+        if not before.is_own or day % REFIT_DAYS == 0:
+            models = learn_models(self._con, self.pairs(day - 1), range(first, day), before.models)
+        return DayScale(scale, budgets, lines, int(entities), is_own=True, own_models=models)
 
     def scores(self, first: int, last: int) -> tuple[Pairs, Channels]:
         """Raw scores of the hours [first, last) of the pairs that had any, 0 where they were not surprising."""

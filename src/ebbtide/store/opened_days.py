@@ -17,7 +17,7 @@ from ebbtide.detect.outbound import DayRecords, Records, day_records
 from ebbtide.detect.outbound_scale_form import DayScale
 from ebbtide.detect.outbound_state import DayReference, open_day
 from ebbtide.store.known_contacts import KnownContacts
-from ebbtide.store.learned_days import MODELS, OPTIONS, SHARD, LearnedDays
+from ebbtide.store.learned_days import OPTIONS, SHARD, LearnedDays
 from ebbtide.store.learned_novelty import LearnedNovelty
 from ebbtide.store.pairs import Pairs
 from ebbtide.store.trailing_sums import TrailingReading, TrailingSums
@@ -96,10 +96,11 @@ def open_pairs(learned: LearnedDays, cache: OpenedCache, day: int) -> Opened:
         return known
     revision = cache.revision
     pairs = learned.pairs(day - 1)
+    scale = learned.scale(day)
     parts = []
     for at in range(0, max(len(pairs), 1), SHARD):
         state = learned.state(pairs.take(slice(at, at + SHARD)), day)
-        parts.append((day_records(state, MODELS, OPTIONS), open_day(state, OPTIONS), state.cusum))
+        parts.append((day_records(state, scale.models, OPTIONS), open_day(state, OPTIONS), state.cusum))
     records = DayRecords(tuple(_joined([part[0].windows[at] for part in parts]) for at in range(2)))
     opened = Opened(
         day,
@@ -108,7 +109,7 @@ def open_pairs(learned: LearnedDays, cache: OpenedCache, day: int) -> Opened:
         _reference([part[1] for part in parts]),
         np.concatenate([part[2] for part in parts]),
         learned.has_received(pairs, day),
-        learned.scale(day),
+        scale,
     )
     cache.put(opened, revision)
     return opened
