@@ -31,6 +31,8 @@ class ClueOptions:
     `least_overlap`           a mix is the usual one if so much of the bytes goes where the usual mix would send it,
     `calm_share`              or as much as on all but this share of the entity's own hours in those days,
     `least_hours`             of which so many must be known.
+    `shipped_shift`           nats added to the score of who has a usual mix while the scale that ships is used: it was
+                              learned without destinations, where clues could only quiet.
     `most_places`             so many places of an entity, the largest, are in its usual mix; the others are only known.
     """
 
@@ -42,9 +44,20 @@ class ClueOptions:
     calm_share: float = 0.25
     least_hours: int = HOURS
     most_places: int = 32
+    shipped_shift: float = 2.5
 
 
+#: The clues that ship.
 CLUES = ClueOptions()
+
+
+def clue_share(options: ClueOptions) -> float:
+    """What these clues can take off, as a share of what those that ship can; at most 1.
+
+    >>> clue_share(ClueOptions()), clue_share(ClueOptions(known_places=0))
+    (1.0, 0.5)
+    """
+    return min((options.known_places + options.usual_mix) / (CLUES.known_places + CLUES.usual_mix), 1.0)
 
 
 def usual_shares(group: Int64, groups: int, by_hour: Float64) -> Float64:

@@ -6,13 +6,14 @@ Kept with the day, so that a score can be repeated long after the scores it was 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ebbtide.baseline.calibration import Curve
 from ebbtide.baseline.calibration_context import Context
+from ebbtide.detect.outbound_clues import ClueOptions, clue_share
 from ebbtide.detect.outbound_scale import ChannelScale, OutboundScale
 from ebbtide.errors import DataError
 from ebbtide.series import Float64
@@ -22,8 +23,8 @@ from ebbtide.series import Float64
 class DayScale:
     """A day's scale and the thresholds on S for budgets (findings per 1000 entity-days), rare first.
 
-    `entities` is how many were learned from on the last day; `is_own` says that the fleet's own scores were, not those
-    that ship.
+    `plain` are the thresholds without clues (None: the same), `thresholds` those with the clues that ship. `entities`
+    is how many were learned from on the last day; `is_own` says that the fleet's own scores were, not those that ship.
     """
 
     scale: OutboundScale
@@ -31,6 +32,21 @@ class DayScale:
     thresholds: Float64
     entities: int
     is_own: bool
+    plain: Float64 | None = None
+
+    def under(self, options: ClueOptions) -> DayScale:
+        """The scale with the thresholds for other clues: in proportion to their nats between those that were learned.
+
+        Exact without clues and with those that ship; more than those have the same thresholds.
+        """
+        share = clue_share(options)
+        if self.plain is None or share == 1.0:
+            return self
+        return replace(self, thresholds=self.plain + share * (self.thresholds - self.plain))
+
+    def shift(self, options: ClueOptions) -> float:
+        """Nats added to the score of who has a usual mix: none on a scale that the fleet learned with clues."""
+        return 0.0 if self.is_own else options.shipped_shift * clue_share(options)
 
     def threshold(self, budget: float) -> float:
         """The threshold for a budget, linear in its logarithm, held at the ends."""
@@ -52,6 +68,7 @@ def to_object(one: DayScale) -> dict[str, object]:
         "thresholds": one.thresholds.tolist(),
         "entities": one.entities,
         "is_own": one.is_own,
+        "plain": None if one.plain is None else one.plain.tolist(),
     }
 
 
@@ -69,8 +86,9 @@ def from_object(found: Any) -> DayScale:
             _array(found["thresholds"]),
             int(found["entities"]),
             bool(found["is_own"]),
+            None if found.get("plain") is None else _array(found["plain"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"not a stored scale: {error}") from error
 
 
