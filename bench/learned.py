@@ -63,7 +63,15 @@ def write(path: Path, entities: int) -> None:
     hour, day = NOW_NS // HOUR_NS, NOW_NS // DAY_NS
     con = duckdb.connect(str(path))
     with con:
-        for table in ("peaks", "day_maxima", "learned_days", "outbound_scores", "outbound_scales", "due_hours"):
+        for table in (
+            "peaks",
+            "day_maxima",
+            "learned_days",
+            "outbound_scores",
+            "outbound_scales",
+            "sent_mixes",
+            "due_hours",
+        ):
             con.execute(f"DELETE FROM {table}")
         made = {"entities": entities, "metrics": LEARNED}
         for start in range(hour - 30 * 24, hour, 120):

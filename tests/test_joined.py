@@ -35,7 +35,7 @@ def store():
     end_s = BURST_NS // SECOND_NS - 60
     strange = [
         Point(end_s, 4e9, sender=FLEET[0], to="198.51.100.9", span_s=600),
-        Point(end_s, 5e7, sender=FLEET[1], to="192.0.2.9", span_s=600),
+        Point(end_s, 1.5e7, sender=FLEET[1], to="192.0.2.9", span_s=600),
     ]
     with Store.open() as store:
         store.append(batch(sent, received), store.begin("import", "fleet"))

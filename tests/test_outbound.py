@@ -5,18 +5,21 @@ import dataclasses
 import numpy as np
 import pytest
 
+from build import Point, batch_of
 from ebbtide import outbound
 from ebbtide.detect.catalogue import load
+from ebbtide.detect.outbound_clues import CLUES
 from ebbtide.detect.outbound_detector import OutboundSettings
 from ebbtide.engine import evaluate
 from ebbtide.finding.assemble_outbound import confidence_of
 from ebbtide.finding.evidence import repeat
 from ebbtide.finding.explain import explain
 from ebbtide.finding.form import from_json, to_json
+from ebbtide.finding.outbound_repeat import repeat_scores
 from ebbtide.finding.outbound_words import period_text
 from ebbtide.outbound_findings import evidence_of
 from ebbtide.registry import DETECTORS
-from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS
+from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from ebbtide.store import learned_days, opened_days
 from ebbtide.store.store import Store
 from learned_traffic import FLEET, START_NS, STEPS_PER_DAY, batch, learned, traffic
@@ -155,3 +158,52 @@ def test_evidence_of_a_quiet_entity_tells_why_it_is_quiet(burst):
     assert len(evidence.main.parts) == 7
     assert 1 <= confidence_of(evidence) <= 95
     assert period_text(evidence.main.parts[0].return_days).endswith(("days", "weeks", "months"))
+
+
+USUAL, KNOWN, NEW = "203.0.113.9", "store.example", "198.51.100.77"
+SURGE_NS = START_NS + 4 * DAY_NS + 10 * HOUR_NS
+
+
+def sent_to(**bytes_of: float) -> Store:
+    """Five days in which the first entity sends to a usual place and a little to another; at last so much to each."""
+    places = {"usual": USUAL, "known": KNOWN, "new": NEW}
+    points = [
+        Point(START_NS / SECOND_NS + hour * 3600 + 1800, 1e5, sender=FLEET[0], to=KNOWN)
+        for hour in range((SURGE_NS - START_NS) // HOUR_NS)
+    ]
+    end_s = SURGE_NS / SECOND_NS - 60
+    points += [Point(end_s, amount, sender=FLEET[0], to=places[name]) for name, amount in bytes_of.items()]
+    store = Store.open()
+    store.append(batch(*traffic(5)), store.begin("import", "fleet"))
+    store.append(batch_of(points), store.begin("import", "places"))
+    store.roll_up()
+    return store
+
+
+@pytest.mark.parametrize(("place", "off"), [("usual", 4.0), ("known", 2.0), ("new", 0.0)])
+def test_where_it_goes_quiets_a_surge_and_never_an_upload_to_a_new_place(place, off):
+    with sent_to(**{place: 5e9}) as store:
+        judged = outbound.judge(store, SURGE_NS, SETTINGS)
+        plain = outbound.judge(store, SURGE_NS, OutboundSettings(known_places=0, usual_mix=0))
+        number = int(judged.entities[0])
+        evidence = evidence_of(store, judged, number, float(judged.score[0]), SURGE_NS)
+        found = evaluate(store, DETECTION, SURGE_NS).findings
+
+    assert judged.quieted.nats[0, 0] == off
+    assert judged.score[0] == pytest.approx(plain.score[0] - off + CLUES.shipped_shift)
+    assert plain.threshold == judged.threshold  # that of the scale that ships
+    assert repeat_scores(evidence, SETTINGS.options()) == [evidence.main.score]
+    if place == "new":
+        [finding] = found
+        assert repeat(from_json(to_json(finding)).evidence, DETECTORS["outbound"]).agrees
+        told = "\n".join(explain(finding, DETECTION))
+        assert "% of it to places never met: 0" in told
+        assert "the scale that ships knows no destinations: +2.5" in told
+
+
+def test_more_bytes_to_a_place_never_met_are_never_less_surprising():
+    scores = []
+    for new in (1e3, 1e7, 1e9):
+        with sent_to(usual=2e8, new=new) as store:
+            scores.append(outbound.judge(store, SURGE_NS, SETTINGS).score[0])
+    assert scores == sorted(scores)

@@ -5,7 +5,7 @@ Read-only and as of `now_ns`: the day's references come from closed days, the su
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from ebbtide.baseline.cusum import accumulate
 from ebbtide.baseline.trailing_statistics import HOURS, PEAKS, Float32
 from ebbtide.detect.outbound import Channels, score_day
+from ebbtide.detect.outbound_clues import SentMix
 from ebbtide.detect.outbound_detector import OutboundSettings
-from ebbtide.detect.outbound_instant import Instant, measure, show
+from ebbtide.detect.outbound_instant import Instant, Quieted, measure, quiet, show
 from ebbtide.detect.outbound_options import OutboundOptions
 from ebbtide.detect.outbound_scale import Scored
 from ebbtide.detect.outbound_state import day_values
@@ -29,14 +30,16 @@ LEAST_COVERED = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Every pair at one instant.
+    """Every pair at one instant, judged with `options`.
 
-    `sent` and `received` (pairs, windows) with gaps filled, `covered` (pairs, windows) the known shares. `entities` are
+    `sent` and `received` (pairs, windows) with gaps filled, `covered` (pairs, windows) the known shares. `mix` and
+    `line` (pairs, 1) say where the last hour's bytes went, `quieted` what that takes off. `entities` are
     the numbers of the entities, `score` their S (the largest of their pairs), `fired` those above `threshold`. `new`
     has the entity of each pair that sent something and has no closed day to be judged with.
     """
 
     opened: Opened
+    options: OutboundOptions
     hour: int
     sent: Float64
     received: Float64
@@ -44,6 +47,9 @@ class Judged:
     cusum: Float32
     instant: Instant
     others: Channels
+    mix: SentMix
+    line: Float64
+    quieted: Quieted
     scored: Scored
     entities: Int64
     score: Float64
@@ -79,12 +85,16 @@ def judge(
     hour = (now_ns - 1) // HOUR_NS
     day = (now_ns - 1) // DAY_NS
     opened = view.outbound.opened(day)
+    opened = replace(opened, scale=opened.scale.under(options.clues))
     sent, received, covered, new = _sums(view, opened, now_ns)
     today = view.outbound.learned.today(opened.pairs, day, hour - day * HOURS)
     cusum = _cusum(opened, today, options)
     instant = show(sent, received, opened.pairs.floor, hour % HOURS, cusum, opened.reference, opened.records, options)
     others = _others(view, opened, hour, today, instant.raw.channels, options)
-    scored = measure(instant.raw.channels, others, hour % HOURS, opened.has_received, opened.scale.scale, options)
+    loud = measure(instant.raw.channels, others, hour % HOURS, opened.has_received, opened.scale.scale, options)
+    mix, line = _mix(view, opened, now_ns)
+    quieted = quiet(loud, sent[:, :1], mix, line, opened.scale, options)
+    scored = quieted.scored
     if metrics is not None:
         numbers = [view.identity.find_metric(name) for name in metrics]
         scored.score[~np.isin(opened.pairs.metric, [one for one in numbers if one is not None])] = -np.inf
@@ -93,8 +103,8 @@ def judge(
     budget = settings.effective_budget(opened.scale.entities if entities is None else entities)
     threshold = opened.scale.threshold(budget)
     return Judged(
-        opened, hour, sent, received, covered, cusum, instant, others, scored, numbers_of.astype(np.int64), score,
-        score > threshold, threshold, budget, new,
+        opened, options, hour, sent, received, covered, cusum, instant, others, mix, line, quieted, scored,
+        numbers_of.astype(np.int64), score, score > threshold, threshold, budget, new,
     )  # fmt: skip
 
 
@@ -112,6 +122,13 @@ def _sums(view: View, opened: Opened, now_ns: int) -> tuple[Float64, Float64, Fl
     filled = np.where(covered >= LEAST_COVERED, 1.0 / np.maximum(covered, LEAST_COVERED), np.nan)
     new = found.entity[~here & (found.sent[:, 0] > 0)]
     return sent * filled, received * filled, covered, new.astype(np.int64)
+
+
+def _mix(view: View, opened: Opened, now_ns: int) -> tuple[SentMix, Float64]:
+    """Where the last hour's bytes of each pair's entity went, and its line, (pairs, 1) each."""
+    of, entity = view.outbound.hour_mix(now_ns, opened), opened.pairs.entity
+    mix = SentMix(*(getattr(of, name)[entity][:, None] for name in SentMix.__slots__))
+    return mix, opened.mix.lines_of(entity)[:, None]
 
 
 def _cusum(opened: Opened, today: Float32, options: OutboundOptions) -> Float32:

@@ -9,7 +9,7 @@ from ebbtide.detect.detection import Detection
 from ebbtide.detect.outbound_explain import explain
 from ebbtide.finding.assemble_outbound import Around, outbound_finding
 from ebbtide.finding.finding import Finding
-from ebbtide.finding.outbound_evidence import OutboundEvidence, PairEvidence, Part
+from ebbtide.finding.outbound_evidence import MixEvidence, OutboundEvidence, PairEvidence, Part
 from ebbtide.finding.outbound_words import window_of
 from ebbtide.outbound import Judged
 from ebbtide.series import DAY_NS, HOUR_NS
@@ -72,6 +72,22 @@ def _pair(store: View, judged: Judged, at: int) -> PairEvidence:
             )
             for one in parts
         ),
+        mix=_mix(judged, at),
+    )
+
+
+def _mix(judged: Judged, at: int) -> MixEvidence | None:
+    if np.isnan(judged.line[at, 0]):
+        return None
+    clues, options = judged.quieted.clues, judged.options.clues
+    return MixEvidence(
+        total=float(judged.mix.total[at, 0]),
+        unfamiliar=float(judged.mix.unfamiliar[at, 0]),
+        overlap=float(judged.mix.overlap[at, 0]),
+        line=float(judged.line[at, 0]),
+        known_places=options.known_places if clues.known_places[at, 0] else 0.0,
+        usual_mix=options.usual_mix if clues.usual_mix[at, 0] else 0.0,
+        shift=float(judged.quieted.shift[at, 0]),
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ebbtide.baseline.records_shipped import shipped_models
+from ebbtide.detect.outbound_clues import CLUES, ClueOptions
 from ebbtide.detect.outbound_scale_form import DayScale, from_json, to_json
 from ebbtide.detect.outbound_shipped import shipped_scale
 from ebbtide.errors import DataError
@@ -32,3 +33,20 @@ def test_the_budget_of_a_threshold_is_the_one_it_was_made_for():
 
     assert [scale.budget(scale.threshold(one)) for one in (1.0, 2.0, 10.0)] == pytest.approx([1.0, 2.0, 10.0])
     assert scale.budget(5.0) == pytest.approx(np.exp(-5.0))
+
+
+def test_other_clues_have_thresholds_between_those_learned_with_and_without():
+    plain, lines = np.array([-0.2, -2.4]), np.array([-2.2, -4.4])
+    scale = DayScale(shipped_scale(100), np.array([1.0, 10.0]), lines, 100, True, plain)
+
+    assert from_json(to_json(scale)).under(CLUES).thresholds.tolist() == lines.tolist()
+    assert scale.under(ClueOptions(known_places=0, usual_mix=0)).thresholds.tolist() == plain.tolist()
+    assert scale.under(ClueOptions(known_places=0)).thresholds == pytest.approx([-1.2, -3.4])
+    assert scale.under(ClueOptions(known_places=9)).thresholds.tolist() == lines.tolist()
+
+
+def test_only_the_scale_that_ships_is_shifted():
+    own, shipped = (DayScale(shipped_scale(9), np.ones(1), np.ones(1), 9, is_own) for is_own in (True, False))
+
+    assert (own.shift(CLUES), shipped.shift(CLUES)) == (0.0, 2.5)
+    assert shipped.shift(ClueOptions(known_places=0, usual_mix=0)) == 0.0

@@ -8,7 +8,7 @@ import numpy as np
 
 from ebbtide.detect.outbound_scale_form import DayScale
 from ebbtide.detect.outbound_shipped import shipped_scale
-from ebbtide.finding.outbound_evidence import OutboundEvidence, PairEvidence, Part
+from ebbtide.finding.outbound_evidence import MixEvidence, OutboundEvidence, PairEvidence, Part
 
 NAN = math.nan
 
@@ -39,6 +39,12 @@ def pair(*parts: Part, **changes: object) -> PairEvidence:
         "parts": parts or (part(), part("VOLUME_1H", 20.9, 18.7, 200.0)),
     }
     return PairEvidence(**(fields | changes))  # type: ignore[arg-type]  # a mapping of fields of several types
+
+
+def mix(**changes: float) -> MixEvidence:
+    fields = {"total": 1.2e9, "unfamiliar": 24e6, "overlap": 0.9, "line": 0.8}
+    fields |= {"known_places": 0.0, "usual_mix": 0.0, "shift": 0.0}
+    return MixEvidence(**(fields | changes))
 
 
 def evidence(*pairs: PairEvidence, score: float = 1.5) -> OutboundEvidence:

@@ -2,7 +2,7 @@ import dataclasses
 import json
 
 import pytest
-from outbound_samples import evidence, pair
+from outbound_samples import evidence, mix, pair
 
 from ebbtide.baseline.records_shipped import shipped_models
 from ebbtide.detect.outbound_options import OutboundOptions
@@ -40,3 +40,12 @@ def test_maxima_longer_than_any_history_are_refused():
     one = pair(maxima=tuple(tuple([1.0] * 200) for _ in range(7)))
     with pytest.raises(ValueError):
         repeat_scores(dataclasses.replace(evidence(one)), OPTIONS)
+
+
+def test_clues_are_judged_again_from_where_it_went():
+    known, new, none = (
+        repeat_scores(evidence(pair(mix=one)), OPTIONS)[0] for one in (mix(), mix(unfamiliar=9e8, overlap=0.2), None)
+    )
+
+    assert new - known == pytest.approx(4.0)
+    assert new - none == pytest.approx(OPTIONS.clues.shipped_shift)  # the scale of the evidence is the one that ships

@@ -1,7 +1,8 @@
 import pytest
-from outbound_samples import NAN, evidence, pair, part
+from outbound_samples import NAN, evidence, mix, pair, part
 
 from ebbtide.finding.outbound_words import (
+    clue_lines,
     contributions,
     explain_outbound,
     outbound_headline,
@@ -67,3 +68,27 @@ def test_contributions_add_up_and_name_their_records():
     assert told[0] == ("sent against received, 1 h", "20 x its record of 12 days ago, of 29 days known",
                        "once in 2 years", "56 %")  # fmt: skip
     assert [share for *_, share in told] == ["56 %", "44 %"]
+
+
+def test_where_it_went_is_told_with_the_nats_it_took():
+    told = explain_outbound(evidence(pair(mix=mix(known_places=2.0, usual_mix=2.0, shift=2.5))), "bytes")
+
+    assert told[4:7] == [
+        "  where it went, 1 h: 98 % of it to places it knows: -2.0",
+        "  where it went, 1 h: 90 % of it where it usually sends, from 80 % on usual: -2.0",
+        "  where it went, 1 h: the scale that ships knows no destinations: +2.5",
+    ]
+
+
+def test_a_place_never_met_takes_nothing_and_is_told_so():
+    rows = contributions(pair(mix=mix(unfamiliar=0.84e9, overlap=0.25)))
+
+    assert rows[-2:] == [
+        ("where it went, 1 h", "70 % of it to places never met", "", "0"),
+        ("where it went, 1 h", "25 % of it where it usually sends, from 80 % on usual", "", "0"),
+    ]
+
+
+def test_who_has_no_usual_mix_or_sent_nothing_has_no_clue_to_tell():
+    assert clue_lines(pair()) == []
+    assert clue_lines(pair(mix=mix(total=0.0, unfamiliar=0.0, overlap=NAN))) == []

@@ -14,7 +14,18 @@ from ebbtide.store.settled import find_settled
 from ebbtide.store.store import Store
 
 HOUR = 19_000 * 24
-TABLES = ("hours", "days", "edges", "peaks", "day_maxima", "outbound_scores", "learned_days", "closed_days", "coverage")
+TABLES = (
+    "hours",
+    "days",
+    "edges",
+    "peaks",
+    "day_maxima",
+    "outbound_scores",
+    "sent_mixes",
+    "learned_days",
+    "closed_days",
+    "coverage",
+)
 WEB, API, DB = (Entity("prod", "shop", name, "server") for name in ("web", "api", "db"))
 
 

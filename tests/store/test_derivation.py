@@ -11,7 +11,17 @@ from ebbtide.store.check import check
 from ebbtide.store.store import Store
 from learned_traffic import START_NS, STEPS_PER_DAY, batch, learned, traffic
 
-TABLES = ("hours", "days", "edges", "peaks", "day_maxima", "outbound_scores", "learned_days", "closed_days")
+TABLES = (
+    "hours",
+    "days",
+    "edges",
+    "peaks",
+    "day_maxima",
+    "outbound_scores",
+    "sent_mixes",
+    "learned_days",
+    "closed_days",
+)
 DAYS = 3
 
 

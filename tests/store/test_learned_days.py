@@ -56,7 +56,7 @@ def test_the_surprising_hours_are_those_of_the_stream(store, history):
 
 
 def rows(store: Store) -> dict[str, list[tuple[object, ...]]]:
-    tables = ("peaks", "day_maxima", "outbound_scores", "learned_days", "outbound_scales")
+    tables = ("peaks", "day_maxima", "outbound_scores", "sent_mixes", "learned_days", "outbound_scales")
     return {table: sorted(map(repr, store.ask(f"SELECT * FROM {table}"))) for table in tables}
 
 

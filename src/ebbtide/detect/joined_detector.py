@@ -30,6 +30,13 @@ class JoinedSettings(Options):
     ratio_share: float = Field(0.8, gt=0, lt=1)
     """Of the amount's share, the part for sending that receiving does not explain; plain volume has the rest."""
 
+    known_places: float = Field(2.0, ge=0, le=10)
+    """What is taken off the amount's score (nats) where nearly all bytes go to places the entity sent to before; 0:
+    nothing."""
+
+    usual_mix: float = Field(2.0, ge=0, le=10)
+    """The same where the bytes are spread over places as they usually are."""
+
     findings_per_entity_day: int = Field(1, ge=1)
     """So many findings of one entity are told on one day (UTC); later ones only where they are surer than all told."""
 
@@ -45,7 +52,11 @@ class JoinedSettings(Options):
         """
         rest = 1.0 - self.novelty_share
         return OutboundSettings(
-            budget=self.budget * rest, findings_per_day=self.findings_per_day * rest, ratio_share=self.ratio_share
+            budget=self.budget * rest,
+            findings_per_day=self.findings_per_day * rest,
+            ratio_share=self.ratio_share,
+            known_places=self.known_places,
+            usual_mix=self.usual_mix,
         )
 
     def novelty(self) -> NoveltySettings:

@@ -12,6 +12,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from ebbtide.detect.detector import Options
+from ebbtide.detect.outbound_clues import CLUES
 from ebbtide.detect.outbound_options import OutboundOptions
 
 
@@ -27,6 +28,12 @@ class OutboundSettings(Options):
     ratio_share: float = Field(0.8, gt=0, lt=1)
     """The share of the budget for sending that receiving does not explain; plain volume has the rest."""
 
+    known_places: float = Field(2.0, ge=0, le=10)
+    """What is taken off the score (nats) where nearly all bytes go to places the entity sent to before; 0: nothing."""
+
+    usual_mix: float = Field(2.0, ge=0, le=10)
+    """The same where the bytes are spread over places as they usually are."""
+
     def effective_budget(self, entities: int) -> float:
         """Findings per 1000 entity-days for an installation with so many entities.
 
@@ -37,7 +44,8 @@ class OutboundSettings(Options):
 
     def options(self) -> OutboundOptions:
         """The options of the pure functions."""
-        return dataclasses.replace(OutboundOptions(), budget=self.budget, ratio_share=self.ratio_share)
+        clues = dataclasses.replace(CLUES, known_places=self.known_places, usual_mix=self.usual_mix)
+        return dataclasses.replace(OutboundOptions(), budget=self.budget, ratio_share=self.ratio_share, clues=clues)
 
 
 class Outbound:

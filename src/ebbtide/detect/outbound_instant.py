@@ -6,7 +6,7 @@ live tick, a replay, and a stored finding's evidence again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from ebbtide.baseline.trailing_inbound import inbound_volume
 from ebbtide.baseline.trailing_statistics import Float32, statistics_of_sums
 from ebbtide.detect.outbound import Channels, DayRecords, RawScores, score_day
+from ebbtide.detect.outbound_clues import Clues, SentMix, clues
 from ebbtide.detect.outbound_options import OutboundOptions
 from ebbtide.detect.outbound_scale import OutboundScale, Scored, apply_scale
+from ebbtide.detect.outbound_scale_form import DayScale
 from ebbtide.detect.outbound_state import DayReference, DayValues, day_values
 from ebbtide.series import Float64
 
@@ -59,3 +61,29 @@ def measure(
 ) -> Scored:
     """S of raw scores (pairs, 1), given how many other pairs passed each channel's line lately."""
     return apply_scale(scale, raw, others, np.array([hour]), has_received, options)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quieted:
+    """Scores with what clues took off: `scored` (its parts are those without), `clues` and their `nats` (pairs, 1), and
+    `shift` (pairs, 1), what was added.
+    """
+
+    scored: Scored
+    clues: Clues
+    nats: Float64
+    shift: Float64
+
+
+def quiet(
+    scored: Scored, own: Float64, mix: SentMix, line: Float64, scale: DayScale, options: OutboundOptions
+) -> Quieted:
+    """Scores with the clues of the hour taken off, one place on the axis of instants.
+
+    `own` (pairs, 1) bytes of each pair's metric, `mix` and `line` (pairs, 1) of its entity, NaN line: it has no usual
+    mix, and its score stays what it is.
+    """
+    held = clues(own, mix, line, options.clues)
+    nats = held.nats(options.clues)
+    shift = np.where(np.isfinite(line), scale.shift(options.clues), 0.0)
+    return Quieted(replace(scored, score=scored.score - nats + shift), held, nats, shift)

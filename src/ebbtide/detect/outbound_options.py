@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ebbtide.baseline.trailing_statistics import Statistic
+from ebbtide.detect.outbound_clues import CLUES, ClueOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class OutboundOptions:
     `ratio_share`             the ratio channel's share of the budget; the volume channel has the rest.
     `context_hours`           how long an entity that passed its line counts as surprising together with others.
     `merge_hours`             firing hours of an entity no further apart are one finding.
+    `clues`                   what is taken off where the bytes go where they always go.
     """
 
     budget: float = 10.0
@@ -59,3 +61,4 @@ class OutboundOptions:
     ratio_share: float = 0.8
     context_hours: int = 2
     merge_hours: int = 6
+    clues: ClueOptions = CLUES

@@ -6,7 +6,7 @@ Kept with the day, so that a score can be repeated long after the scores it was 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ebbtide.baseline.calibration import Curve
 from ebbtide.baseline.calibration_context import Context
 from ebbtide.baseline.records import RecordModels
 from ebbtide.baseline.records_shipped import shipped_models
+from ebbtide.detect.outbound_clues import ClueOptions, clue_share
 from ebbtide.detect.outbound_scale import ChannelScale, OutboundScale
 from ebbtide.errors import DataError
 from ebbtide.series import Float64
@@ -26,8 +27,9 @@ _SHIPPED = shipped_models()
 class DayScale:
     """A day's scale and the thresholds on S for budgets (findings per 1000 entity-days), rare first.
 
-    `entities` is how many were learned from on the last day; `is_own` says that the fleet's own scores were, not those
-    that ship. `own_models` are the fleet's record models, None where it has none.
+    `plain` are the thresholds without clues (None: the same), `thresholds` those with the clues that ship. `entities`
+    is how many were learned from on the last day; `is_own` says that the fleet's own scores were, not those that ship.
+    `own_models` are the fleet's record models, None where it has none.
     """
 
     scale: OutboundScale
@@ -35,12 +37,27 @@ class DayScale:
     thresholds: Float64
     entities: int
     is_own: bool
+    plain: Float64 | None = None
     own_models: RecordModels | None = None
 
     @property
     def models(self) -> RecordModels:
         """The record models of the day: the fleet's own, or those that ship."""
         return _SHIPPED if self.own_models is None else self.own_models
+
+    def under(self, options: ClueOptions) -> DayScale:
+        """The scale with the thresholds for other clues: in proportion to their nats between those that were learned.
+
+        Exact without clues and with those that ship; more than those have the same thresholds.
+        """
+        share = clue_share(options)
+        if self.plain is None or share == 1.0:
+            return self
+        return replace(self, thresholds=self.plain + share * (self.thresholds - self.plain))
+
+    def shift(self, options: ClueOptions) -> float:
+        """Nats added to the score of who has a usual mix: none on a scale that the fleet learned with clues."""
+        return 0.0 if self.is_own else options.shipped_shift * clue_share(options)
 
     def threshold(self, budget: float) -> float:
         """The threshold for a budget, linear in its logarithm, held at the ends."""
@@ -62,6 +79,7 @@ def to_object(one: DayScale) -> dict[str, object]:
         "thresholds": one.thresholds.tolist(),
         "entities": one.entities,
         "is_own": one.is_own,
+        "plain": None if one.plain is None else one.plain.tolist(),
     }
     if one.own_models is not None:
         row["models"] = {name: getattr(one.own_models, name).tolist() for name in RecordModels.__slots__}
@@ -82,9 +100,10 @@ def from_object(found: Any) -> DayScale:
             _array(found["thresholds"]),
             int(found["entities"]),
             bool(found["is_own"]),
+            None if found.get("plain") is None else _array(found["plain"]),
             _models(found["models"]) if found.get("models") else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"not a stored scale: {error}") from error
 
 

@@ -29,13 +29,30 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class MixEvidence:
+    """Where the entity's bytes of the last hour went: `total`, of it `unfamiliar` to places never met before, `overlap`
+    the share that went where its usual mix would send it (NaN: nothing sent), `line` from what overlap on it is the
+    usual one. `known_places` and `usual_mix` are the nats these clues took off the score, `shift` what was added
+    because the scale that ships knows no clues.
+    """
+
+    total: float
+    unfamiliar: float
+    overlap: float
+    line: float
+    known_places: float
+    usual_mix: float
+    shift: float
+
+
+@dataclass(frozen=True, slots=True)
 class PairEvidence:
     """One metric of the entity at the instant.
 
     `sent`, `received`, `covered` are of the last 1, 6 and 24 hours (unit of the metric; known share). `score` is S;
     `ratio` and `volume` the channels' parts of it (-inf where absent). `others_*` is how many other pairs were
     surprising with it. `maxima` are, per statistic, the closed days' maxima that were looked at, oldest first, NaN
-    where not valid.
+    where not valid. `mix` is None for an entity without a usual mix.
     """
 
     metric: str
@@ -56,6 +73,7 @@ class PairEvidence:
     cusum: float
     maxima: tuple[tuple[float, ...], ...]
     parts: tuple[Part, ...]
+    mix: MixEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

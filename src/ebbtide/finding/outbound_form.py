@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ebbtide.detect import outbound_scale_form
-from ebbtide.finding.outbound_evidence import OutboundEvidence, PairEvidence, Part
+from ebbtide.finding.outbound_evidence import MixEvidence, OutboundEvidence, PairEvidence, Part
 from ebbtide.finding.text import parse_rfc3339, rfc3339
 
+_MIX = ("total", "unfamiliar", "overlap", "line", "known_places", "usual_mix", "shift")
 _VECTORS = ("sent", "received", "covered")
 _NUMBERS = (
     *("floor", "score", "ratio", "volume", "others_ratio", "others_volume", "usual_volume", "usual_inbound"),
@@ -63,6 +64,7 @@ def _pair(one: PairEvidence) -> dict[str, object]:
         }
         for part in one.parts
     ]
+    row["mix"] = None if one.mix is None else {name: _number(getattr(one.mix, name)) for name in _MIX}
     return row
 
 
@@ -75,6 +77,7 @@ def _read_pair(found: Mapping[str, Any]) -> PairEvidence:
         has_received=bool(found["has_received"]),
         maxima=tuple(tuple(_read(value) for value in days) for days in found["maxima"]),
         parts=tuple(_read_part(part) for part in found["parts"]),
+        mix=MixEvidence(*(_read(found["mix"][name]) for name in _MIX)) if found.get("mix") else None,
         **fields,
     )
 

@@ -8,7 +8,8 @@ from ebbtide.baseline.cusum import Usual
 from ebbtide.baseline.records import latest
 from ebbtide.baseline.trailing_statistics import HOURS, Float32
 from ebbtide.detect.outbound import Channels, day_records
-from ebbtide.detect.outbound_instant import measure, show
+from ebbtide.detect.outbound_clues import SentMix
+from ebbtide.detect.outbound_instant import measure, quiet, show
 from ebbtide.detect.outbound_options import OutboundOptions
 from ebbtide.detect.outbound_state import DayReference, OutboundState
 from ebbtide.finding.outbound_evidence import OutboundEvidence, PairEvidence
@@ -34,6 +35,10 @@ def _repeat(one: PairEvidence, evidence: OutboundEvidence, options: OutboundOpti
     others = Channels(np.array([[one.others_ratio]]), np.array([[one.others_volume]]))
     has_received = np.array([one.has_received])
     scored = measure(instant.raw.channels, others, evidence.hour, has_received, evidence.scale.scale, options)
+    if one.mix is not None:
+        sent, mix = _row(one.sent)[:, :1], one.mix
+        went = SentMix(*(np.array([[value]]) for value in (mix.total, mix.unfamiliar, mix.overlap)))
+        scored = quiet(scored, sent, went, np.array([[mix.line]]), evidence.scale, options).scored
     return float(scored.score[0, 0])
 
 

@@ -86,18 +86,57 @@ def period_text(days: float) -> str:
     return f"{days:.0f} days"
 
 
+def clue_lines(pair: PairEvidence) -> list[tuple[str, float]]:
+    """Where the metric's bytes of the last hour went, and what each clue added to the score, in nats.
+
+    Empty where the entity has no usual mix, or sent nothing: then no clue was asked.
+    """
+    mix = pair.mix
+    if mix is None:
+        return []
+    sent = min(pair.sent[0], mix.total)
+    told = []
+    if sent > 0:
+        new = min(mix.unfamiliar / sent, 1.0)
+        usual = max(1.0 - (1.0 - mix.overlap) * mix.total / sent, 0.0)
+        known = f"{percent_text(1.0 - new)} of it to places it knows"
+        told = [
+            (
+                known if mix.known_places or not new else f"{percent_text(new)} of it to places never met",
+                mix.known_places,
+            ),
+            (
+                f"{percent_text(usual)} of it where it usually sends, from {percent_text(mix.line)} on usual",
+                mix.usual_mix,
+            ),
+        ]
+    told = [(text, -nats if nats else 0.0) for text, nats in told]
+    return [*told, *([("the scale that ships knows no destinations", mix.shift)] if mix.shift else [])]
+
+
 def contributions(pair: PairEvidence) -> list[tuple[str, str, str, str]]:
     """What each statistic added, most surprising first: its name, how it stands to its record, and how rare that is.
 
-    The last part is its share of all surprise, such as `62 %`. Statistics that added nothing are left out.
+    The last part is its share of all surprise, such as `62 %`. Statistics that added nothing are left out. Then where
+    the last hour's bytes went, with what that added to the score, such as `-2.0`.
     """
     told = [part for part in pair.parts if part.surprise > 0]
     total = sum(part.surprise for part in told)
-    return [
+    rows = [
         (_NAMES[part.statistic], _against(part), f"once in {period_text(part.return_days)}",
          percent_text(part.surprise / total))
         for part in told
     ]  # fmt: skip
+    return rows + [("where it went, 1 h", text, "", nats_text(nats)) for text, nats in clue_lines(pair)]
+
+
+def nats_text(nats: float) -> str:
+    """What was added to a score, with its sign.
+
+    >>> nats_text(-2.0), nats_text(0.0), nats_text(2.5)
+    ('-2.0', '0', '+2.5')
+    """
+    return f"{nats:+.1f}" if nats else "0"
 
 
 def _against(part: Part) -> str:
@@ -142,6 +181,7 @@ def _explain(pair: PairEvidence, unit: str) -> list[str]:
     channel = "sending that receiving does not explain" if pair.ratio >= pair.volume else "plain volume"
     lines = [f"{pair.metric}: {'; '.join(sums)}. Decided by {channel}."]
     lines += [_part(part) for part in pair.parts if part.surprise > 0]
+    lines += [f"  where it went, 1 h: {text}: {nats_text(nats)}" for text, nats in clue_lines(pair)]
     others = max(pair.others_ratio, pair.others_volume)
     if others >= 1:
         lines.append(f"{count_text(others)} other processes were surprising with it, which takes from the score.")

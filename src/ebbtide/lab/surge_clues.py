@@ -1,4 +1,4 @@
-"""Clues that a surge is benign: it goes where it always goes, and it receives in proportion.
+"""The clues laid over arrays of the laboratory: it goes where it always goes, and it receives in proportion.
 
 In: what a fleet sent to each place by the hour, and what it received. Out: per entity and hour a clue between false and
 true, from that hour and the days before it only. A clue is evidence an attacker may share (who sends to a known place,
@@ -13,15 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ebbtide.baseline.trailing_statistics import HOURS, Float32
+from ebbtide.detect.outbound_clues import CLUES, SentMix, clues, sent_mix, usual_line, usual_shares
 from ebbtide.series import Float64
 
 #: Closed days that say what is usual.
-DAYS = 14
-#: A mix is the usual one if this share of the bytes goes where the usual mix would send it, or as much as on the
-#: entity's own calmer three quarters of hours.
-LEAST_OVERLAP = 0.8
-#: Places are known ones if so much of the bytes goes where the entity sent before.
-KNOWN_SHARE = 0.95
+DAYS = CLUES.days
 #: A ratio is the usual one up to this quantile of the entity's own hours.
 RATIO_QUANTILE = 0.9
 
@@ -38,56 +34,54 @@ class Mix:
         """
         before = self.sent[:, max(day - DAYS, 0) * HOURS : day * HOURS].astype(np.float64)
         by_hour = before.reshape(len(before), -1, HOURS).sum(axis=1)
-        around = by_hour + np.roll(by_hour, 1, axis=1) + np.roll(by_hour, -1, axis=1)
-        columns = np.concatenate([before.sum(axis=1, keepdims=True), around], axis=1)
-        total = columns.sum(axis=0)
-        shares: Float64 = columns / np.where(total > 0, total, 1.0)
-        return shares
+        return usual_shares(np.zeros(len(before), np.int64), 1, by_hour)
+
+    def mix(self, first: int, last: int, added: Float64 | None = None) -> SentMix:
+        """Where each hour's bytes in days [first, last) went, (hours,) each.
+
+        `added` (places + 1, hours) are bytes on top, the last row to a place that was never met.
+        """
+        parts = [self._day(day, None if added is None else added[:, _hours(day - first)]) for day in range(first, last)]
+        return SentMix(*(np.concatenate([getattr(one, name) for one in parts]) for name in SentMix.__slots__))
+
+    def _day(self, day: int, added: Float64 | None) -> SentMix:
+        places = len(self.sent)
+        sent = np.zeros((places + 1, HOURS))
+        sent[:places] = self.sent[:, _hours(day)]
+        if added is not None:
+            sent += added
+        shares = np.zeros((places + 1, 1 + HOURS))
+        shares[:places] = self.usual(day)
+        met = np.append(self.sent[:, max(day - DAYS, 0) * HOURS : day * HOURS].any(axis=1), False)
+        hour = np.tile(np.arange(HOURS), places + 1)
+        usual = np.stack([np.repeat(shares[:, 0], HOURS), shares[:, 1:].ravel()], axis=1)
+        return sent_mix(hour, HOURS, sent.ravel(), usual, np.repeat(met, HOURS))
 
     def overlap(self, first: int, last: int, added: Float64 | None = None) -> Float64:
         """How much of each hour's bytes in days [first, last) goes where the usual mix would send it, (hours,).
 
-        The larger of the overlaps with the mix of all hours and of this hour of day; NaN where nothing was sent.
-        `added` (places + 1, hours) are bytes on top, the last row to a place that was never met.
+        `added` as in `mix`; NaN where nothing was sent.
         """
-        found = np.full((last - first) * HOURS, np.nan)
-        for day in range(first, last):
-            here = slice((day - first) * HOURS, (day - first + 1) * HOURS)
-            sent = self.sent[:, day * HOURS : (day + 1) * HOURS].astype(np.float64)
-            total = sent.sum(axis=0)
-            if added is not None:
-                sent, total = sent + added[:-1, here], total + added[:, here].sum(axis=0)
-            shares = sent / np.where(total > 0, total, 1.0)
-            usual = self.usual(day)
-            alike = np.maximum(
-                np.minimum(shares, usual[:, :1]).sum(axis=0), np.minimum(shares, usual[:, 1:]).sum(axis=0)
-            )
-            found[here] = np.where(total > 0, alike, np.nan)
-        return found
+        return self.mix(first, last, added).overlap
+
+
+def _hours(day: int) -> slice:
+    return slice(day * HOURS, (day + 1) * HOURS)
 
 
 def is_known(mix: Mix, first: int, last: int, added: Float64 | None = None) -> NDArray[np.bool_]:
-    """Whether each hour's bytes in days [first, last) go, but for 1 - KNOWN_SHARE, to places met on the DAYS before.
+    """Whether each hour's bytes in days [first, last) go, but for little, to places met on the DAYS before.
 
-    `added` as in `Mix.overlap`. False where nothing was sent.
+    `added` as in `Mix.mix`. False where nothing was sent.
     """
-    found = np.zeros((last - first) * HOURS, np.bool_)
-    for day in range(first, last):
-        here = slice((day - first) * HOURS, (day - first + 1) * HOURS)
-        sent = mix.sent[:, day * HOURS : (day + 1) * HOURS].astype(np.float64)
-        total = sent.sum(axis=0)
-        if added is not None:
-            sent, total = sent + added[:-1, here], total + added[:, here].sum(axis=0)
-        met = mix.sent[:, max(day - DAYS, 0) * HOURS : day * HOURS].any(axis=1)
-        found[here] = (total > 0) & (sent[met].sum(axis=0) >= KNOWN_SHARE * total)
-    return found
+    found = mix.mix(first, last, added)
+    return clues(found.total, found, np.full(found.total.shape, CLUES.least_overlap)).known_places
 
 
 def is_usual_mix(overlap: Float64, past: Float64) -> NDArray[np.bool_]:
     """Whether hours' overlaps (hours,) are those of the usual mix, given the overlaps of the hours before (past,)."""
-    known = past[np.isfinite(past)]
-    line = min(LEAST_OVERLAP, float(np.quantile(known, 0.25))) if len(known) >= HOURS else LEAST_OVERLAP
-    return np.nan_to_num(overlap, nan=0.0) >= line
+    is_usual: NDArray[np.bool_] = np.nan_to_num(overlap, nan=0.0) >= usual_line(past[None])[0]
+    return is_usual
 
 
 def is_usual_ratio(sent: Float64, received: Float64, past: Float64, floor: float) -> NDArray[np.bool_]:

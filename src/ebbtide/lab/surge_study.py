@@ -207,16 +207,16 @@ def measure(study: Study) -> str:
         clean, lines = _rethresholded(study, cut)
         own = slice((CHANGED.start - SCORE.start) * HOURS, (CHANGED.stop - SCORE.start) * HOURS)
         cells = [f"{realised(clean.score > lines[0], float(len(clean.score) * len(SCORE))):.1f}",
-                 f"{_rate(clean.score[:, own] > lines[0]):.0f}"]  # fmt: skip
+                 f"{rate(clean.score[:, own] > lines[0]):.0f}"]  # fmt: skip
         for changed in CLASSES:
             score = scores[changed][:, own] - clues[changed].discount(nats)
-            cells.append(f"{_rate(score > lines[0]):.0f}")
+            cells.append(f"{rate(score > lines[0]):.0f}")
         at_once = together[:, own] - clues["x5"].discount(nats)
-        cells.append(f"{_rate(at_once > lines[0]):.0f}")
+        cells.append(f"{rate(at_once > lines[0]):.0f}")
         full = np.full((len(clean.score), SCORE.stop * HOURS), -np.inf)
         full[:, SCORE.start * HOURS :] = clean.score
         cells += [
-            " / ".join(f"{_recall(full, line, batches, nats):.2f}" for line in reversed(lines))
+            " / ".join(f"{recall(full, line, batches, nats):.2f}" for line in reversed(lines))
             for batches in planted.values()
         ]
         rows.append([name, *cells])
@@ -240,11 +240,13 @@ def _rethresholded(study: Study, cut: Float64) -> tuple[ScaledDays, tuple[float,
     return ScaledDays(scored.days, scored.scale, scored.score - cut[:, split:], lines, scored.others), lines
 
 
-def _rate(firing: Bools) -> float:
+def rate(firing: Bools) -> float:
+    """Findings per 1000 entity-days of hours (entities, hours)."""
     return realised(firing, firing.size / HOURS)
 
 
-def _recall(clean: Float64, line: float, batches: list[Planted], nats: Mapping[str, float]) -> float:
+def recall(clean: Float64, line: float, batches: list[Planted], nats: Mapping[str, float]) -> float:
+    """Mean paired recall of batches under clues, against a clean score (entities, hours) under the same ones."""
     lines = np.full(clean.shape[1], line)
     found = []
     for one in batches:

@@ -8,6 +8,7 @@ whole fleet.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -19,14 +20,17 @@ from ebbtide.baseline.calibration import CURVE_BUDGETS
 from ebbtide.baseline.records import RecordModels
 from ebbtide.baseline.trailing_statistics import HOURS, PEAKS, STATISTICS, Float32, Statistic
 from ebbtide.detect.outbound import Channels, day_records, score_day
+from ebbtide.detect.outbound_clues import Clues, clues
 from ebbtide.detect.outbound_options import OutboundOptions
 from ebbtide.detect.outbound_scale import apply_scale, count_others, learn_scale, learn_thresholds
 from ebbtide.detect.outbound_scale_form import DayScale, from_json, to_json
 from ebbtide.detect.outbound_shipped import shipped_scale, shipped_threshold
 from ebbtide.detect.outbound_state import OutboundState, close_day, day_maxima, day_values, open_day, run_cusum
+from ebbtide.series import Float64
 from ebbtide.store.identity import Identity
 from ebbtide.store.learned_models import learn_models
 from ebbtide.store.pairs import VALUES, PairHours, Pairs, masked_hours, pairs_between
+from ebbtide.store.usual_mixes import ClosedMix, MixReading, UsualMix
 
 #: Pairs whose state is in memory at once while a day is closed: about 60 MB.
 SHARD = 4096
@@ -40,8 +44,21 @@ LEAST_ENTITY_DAYS = 2000
 
 #: How often a fleet's own record models are learned anew.
 REFIT_DAYS = 7
+#: How clues are stored: added up.
+KNOWN_PLACES, USUAL_MIX = 1, 2
 
 OPTIONS = OutboundOptions()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredHours:
+    """Closed hours of pairs that were surprising in any: `raw` scores (pairs, hours), 0 where they were not, and the
+    `clues` that held.
+    """
+
+    pairs: Pairs
+    raw: Channels
+    clues: Clues
 
 
 class LearnedDays:
@@ -52,12 +69,14 @@ class LearnedDays:
         self._identity = identity
         self._floors = floors
         self._hours = PairHours(con, identity)
+        self.mixes = MixReading(con, identity)
 
     def forget_from(self, day: int) -> None:
         """Take back this day and all after it; part of the caller's transaction."""
         for table in ("day_maxima", "learned_days"):
             self._con.execute(f"DELETE FROM {table} WHERE day >= ?", [day])
-        self._con.execute("DELETE FROM outbound_scores WHERE hour >= ?", [day * HOURS])
+        for table in ("outbound_scores", "sent_mixes"):
+            self._con.execute(f"DELETE FROM {table} WHERE hour >= ?", [day * HOURS])
         self._con.execute("DELETE FROM outbound_scales WHERE day > ?", [day])
 
     def to_close(self, before_hour: int) -> range:
@@ -75,8 +94,11 @@ class LearnedDays:
         """Close one day, whose predecessors are closed; part of the caller's transaction."""
         known, entities = 0, set()
         models = self.scale(day).models
+        usual = self.mixes.usual(day)
+        closed = self.mixes.closed(day, usual)
+        self._keep_overlaps(day, closed, usual)
         for pairs in self._shards(day):
-            valid = self._close(day, pairs, models)
+            valid = self._close(day, pairs, models, closed, usual)
             known += int(valid.sum())
             entities |= set(pairs.entity[valid].tolist())
         self._con.execute("INSERT INTO learned_days VALUES (?, ?, ?)", [day, known, len(entities)])
@@ -135,7 +157,9 @@ class LearnedDays:
         """(pairs, hours, VALUES): the peaks of a day's first hours."""
         return self._hours.read(pairs, day * HOURS, day * HOURS + hours)
 
-    def _close(self, day: int, pairs: Pairs, models: RecordModels) -> NDArray[np.bool_]:
+    def _close(
+        self, day: int, pairs: Pairs, models: RecordModels, closed: ClosedMix, usual: UsualMix
+    ) -> NDArray[np.bool_]:
         state, today = self.state(pairs, day), self.today(pairs, day)
         reference = open_day(state, OPTIONS)
         ratio = np.ascontiguousarray(today[..., VALUES - 1])
@@ -158,6 +182,8 @@ class LearnedDays:
         )
         raw = score_day(values, day_records(state, models, OPTIONS), OPTIONS).channels
         row, hour = np.nonzero(np.maximum(raw.ratio, raw.volume) >= LEAST_SCORE)
+        line = usual.lines_of(pairs.entity)[:, None]
+        held = clues(self._sent(pairs, day), closed.of(pairs.entity), np.repeat(line, HOURS, axis=1), OPTIONS.clues)
         self._insert(
             "outbound_scores",
             {
@@ -166,9 +192,36 @@ class LearnedDays:
                 "hour": (day * HOURS + hour).astype(np.int32),
                 "ratio": raw.ratio[row, hour].astype(np.float32),
                 "volume": raw.volume[row, hour].astype(np.float32),
+                "clues": _packed(held)[row, hour],
             },
         )
         return np.asarray(valid, bool)
+
+    def _sent(self, pairs: Pairs, day: int) -> Float64:
+        """What each pair sent in each hour of a day, (pairs, HOURS)."""
+        sent = np.zeros((len(pairs), HOURS))
+        if not len(pairs):
+            return sent
+        rows = self._con.execute(
+            "SELECT entity, metric, hour, sent FROM hours WHERE hour >= ? AND hour < ? AND entity BETWEEN ? AND ?",
+            [day * HOURS, (day + 1) * HOURS, int(pairs.entity[0]), int(pairs.entity[-1])],
+        ).fetchnumpy()
+        at = pairs.place(rows["entity"], rows["metric"])
+        here = at >= 0
+        sent[at[here], np.asarray(rows["hour"], np.int64)[here] - day * HOURS] = rows["sent"][here]
+        return sent
+
+    def _keep_overlaps(self, day: int, closed: ClosedMix, usual: UsualMix) -> None:
+        line = usual.lines_of(closed.entities)
+        row, hour = np.nonzero(np.isfinite(line)[:, None] & (closed.mix.total > 0))
+        self._insert(
+            "sent_mixes",
+            {
+                "entity": closed.entities[row],
+                "hour": (day * HOURS + hour).astype(np.int32),
+                "overlap": closed.mix.overlap[row, hour].astype(np.float32),
+            },
+        )
 
     def _insert(self, table: str, columns: dict[str, object]) -> None:
         self._con.register("incoming", pa.table(columns))
@@ -203,22 +256,30 @@ class LearnedDays:
         days, pair_days, entity_days, entities = rows[0]
         if days < CALIBRATION_DAYS or entity_days < LEAST_ENTITY_DAYS:
             return _shipped(int(entities))
-        pairs, raw = self.scores(first * HOURS, day * HOURS)
+        found = self.hours(first * HOURS, day * HOURS)
+        pairs, raw = found.pairs, found.raw
         hours = np.arange(raw.ratio.shape[1]) % HOURS
         scale = learn_scale(raw, hours, OPTIONS, float(pair_days))
         others = count_others(scale, raw, OPTIONS.context_hours)
         score = apply_scale(scale, raw, others, hours, self.has_received(pairs, day), OPTIONS).score
-        joined = joined_by_entity(pairs, score)
         budgets = np.array(CURVE_BUDGETS[::-1])
-        lines = np.array(learn_thresholds(joined, budgets, OPTIONS, float(entity_days)))
+        plain, lines = (
+            np.array(learn_thresholds(joined_by_entity(pairs, one), budgets, OPTIONS, float(entity_days)))
+            for one in (score, score - found.clues.nats(OPTIONS.clues))
+        )
         before = self.scale(day - 1)
         models = before.own_models
         if not before.is_own or day % REFIT_DAYS == 0:
             models = learn_models(self._con, self.pairs(day - 1), range(first, day), before.models)
-        return DayScale(scale, budgets, lines, int(entities), is_own=True, own_models=models)
+        return DayScale(scale, budgets, lines, int(entities), is_own=True, plain=plain, own_models=models)
 
     def scores(self, first: int, last: int) -> tuple[Pairs, Channels]:
         """Raw scores of the hours [first, last) of the pairs that had any, 0 where they were not surprising."""
+        found = self.hours(first, last)
+        return found.pairs, found.raw
+
+    def hours(self, first: int, last: int) -> ScoredHours:
+        """What was kept of the hours [first, last)."""
         rows = self._con.execute(
             "SELECT * FROM outbound_scores WHERE hour >= ? AND hour < ? ", [first, last]
         ).fetchnumpy()
@@ -227,10 +288,18 @@ class LearnedDays:
         at, hour = np.searchsorted(pairs.keys, keys), np.asarray(rows["hour"], np.int64) - first
         ratio, volume = (np.zeros((len(pairs), last - first)) for _ in range(2))
         ratio[at, hour], volume[at, hour] = rows["ratio"], rows["volume"]
+        packed = np.zeros(ratio.shape, np.int8)
+        packed[at, hour] = rows["clues"]
         for entity, start, end in masked_hours(self._con, first, last):
             for channel in (ratio, volume):
                 channel[pairs.entity == entity, max(start, first) - first : end - first] = 0
-        return pairs, Channels(ratio, volume)
+        held = Clues((packed & KNOWN_PLACES) > 0, (packed & USUAL_MIX) > 0)
+        return ScoredHours(pairs, Channels(ratio, volume), held)
+
+
+def _packed(held: Clues) -> NDArray[np.int8]:
+    packed: NDArray[np.int8] = held.known_places * np.int8(KNOWN_PLACES) + held.usual_mix * np.int8(USUAL_MIX)
+    return packed
 
 
 def joined_by_entity(pairs: Pairs, score: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -244,7 +313,7 @@ def joined_by_entity(pairs: Pairs, score: NDArray[np.float64]) -> NDArray[np.flo
 def _shipped(entities: int) -> DayScale:
     budgets = np.array(CURVE_BUDGETS[::-1])
     lines = np.array([shipped_threshold(one) for one in budgets])
-    return DayScale(shipped_scale(max(entities, 1)), budgets, lines, entities, is_own=False)
+    return DayScale(shipped_scale(max(entities, 1)), budgets, lines, entities, is_own=False, plain=lines)
 
 
 def _vectors(values: Float32) -> pa.Array[Any]:

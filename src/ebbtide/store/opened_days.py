@@ -14,13 +14,16 @@ from ebbtide.baseline.cusum import Usual
 from ebbtide.baseline.records import Forecast, RecordSummary
 from ebbtide.baseline.trailing_statistics import HOURS, Float32
 from ebbtide.detect.outbound import DayRecords, Records, day_records
+from ebbtide.detect.outbound_clues import SentMix
 from ebbtide.detect.outbound_scale_form import DayScale
 from ebbtide.detect.outbound_state import DayReference, open_day
 from ebbtide.store.known_contacts import KnownContacts
 from ebbtide.store.learned_days import OPTIONS, SHARD, LearnedDays
 from ebbtide.store.learned_novelty import LearnedNovelty
 from ebbtide.store.pairs import Pairs
+from ebbtide.store.segments import CommittedSegments
 from ebbtide.store.trailing_sums import TrailingReading, TrailingSums
+from ebbtide.store.usual_mixes import UsualMix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +31,7 @@ class Opened:
     """One day as it opens, for every pair that is not forgotten.
 
     `cusum` (pairs,) is the drip's sum at the end of the day before, `has_received` (pairs,) whether the pair's source
-    tells what is received.
+    tells what is received. `mix` is where entities usually send.
     """
 
     day: int
@@ -38,6 +41,7 @@ class Opened:
     cusum: Float32
     has_received: NDArray[np.bool_]
     scale: DayScale
+    mix: UsualMix
 
 
 class OpenedCache:
@@ -110,6 +114,7 @@ def open_pairs(learned: LearnedDays, cache: OpenedCache, day: int) -> Opened:
         np.concatenate([part[2] for part in parts]),
         learned.has_received(pairs, day),
         scale,
+        learned.mixes.usual(day),
     )
     cache.put(opened, revision)
     return opened
@@ -140,8 +145,11 @@ def _reference(parts: list[DayReference]) -> DayReference:
 class OutboundReading:
     """Everything the outbound detector is judged with, as of an instant."""
 
-    def __init__(self, learned: LearnedDays, sums: TrailingReading, cache: OpenedCache) -> None:
+    def __init__(
+        self, learned: LearnedDays, sums: TrailingReading, segments: CommittedSegments, cache: OpenedCache
+    ) -> None:
         self.learned = learned
+        self._segments = segments
         self._sums = sums
         self._cache = cache
 
@@ -152,3 +160,7 @@ class OutboundReading:
     def sums(self, now_ns: int) -> TrailingSums:
         """Trailing sums of every metric that is learned."""
         return self._sums.at(now_ns, list(self.learned.numbers()))
+
+    def hour_mix(self, now_ns: int, opened: Opened) -> SentMix:
+        """Where each entity's bytes of the last hour went, by its number (entities,)."""
+        return self.learned.mixes.hour(now_ns, self._segments, opened.mix)

@@ -88,6 +88,7 @@ def _aged(policy: Retention) -> tuple[tuple[str, int | None, int], ...]:
         ("coverage", policy.hours_ns, HOUR_NS),
         ("peaks", policy.hours_ns, HOUR_NS),
         ("outbound_scores", policy.hours_ns, HOUR_NS),
+        ("sent_mixes", policy.hours_ns, HOUR_NS),
         ("day_maxima", policy.days_ns, DAY_NS),
         ("learned_days", policy.days_ns, DAY_NS),
         ("outbound_scales", policy.days_ns, DAY_NS),

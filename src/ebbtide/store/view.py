@@ -71,7 +71,7 @@ class View:
         self.findings = Findings(con, self.transaction)
         self.filters = Filters(con, self.transaction)
         learned = LearnedDays(con, identity, self.floors)
-        self.outbound = OutboundReading(learned, TrailingReading(con, identity, segments), self._cache)
+        self.outbound = OutboundReading(learned, TrailingReading(con, identity, segments), segments, self._cache)
         self.novelty = NoveltyReading(con, identity, segments, self._cache)
         self.outbox = Outbox(con, self.transaction)
         self.progress = Progress(con, self.transaction)
