@@ -32,6 +32,8 @@ SEED = 3
 PLACES = ("db.example", "queue.example", "198.51.100.7", "203.0.113.9")
 #: What a sender sends to a place in a metric (or, with True, receives from it), by the minute.
 Traffic = Mapping[tuple[Entity, str, str, bool], Int64]
+#: Where the bytes went, and the score with that taken off.
+CLUED = "clues"
 Scores = dict[tuple[int, str, str], tuple[float, ...]]
 
 
@@ -94,6 +96,10 @@ def scores(store: Store) -> Scores:
             key = (now_ns, f"outbound {store.identity.metrics[judged.opened.pairs.metric[row]]}", str(names[entity]))
             raw, parts = judged.instant.raw, judged.scored.parts
             found[key] = (parts.ratio[row, 0], parts.volume[row, 0], *raw.surprises[row, :, 0].tolist())
+            # Not the line: it rests on hours of edges, which a sample that ends on the stroke begins.
+            mix = (judged.mix.unfamiliar[row, 0], judged.mix.overlap[row, 0])
+            whole = (judged.scored.score[row, 0], judged.quieted.nats[row, 0], *np.nan_to_num(mix, nan=-1.0).tolist())
+            found[now_ns, f"{CLUED} {store.identity.metrics[judged.opened.pairs.metric[row]]}", key[2]] = whole
         new = novelty.judge(store, now_ns, NoveltySettings())
         for row, entity in enumerate(new.entities.tolist()):
             found[now_ns, "novelty", str(names[entity])] = (new.novel.score[row],)
@@ -122,8 +128,9 @@ def store() -> Iterator[Store]:
 def whole(store) -> Scores:
     """Its verdicts. Enough of them are surprises for equality to mean something."""
     found = scores(store)
-    values = np.concatenate([np.array(one) for one in found.values()])
+    values = np.concatenate([np.array(one) for key, one in found.items() if not key[1].startswith(CLUED)])
     assert (values[np.isfinite(values)] > 1.0).sum() >= 20
+    assert len({one[1] for key, one in found.items() if key[1].startswith(CLUED)}) >= 2
     return found
 
 
@@ -146,8 +153,12 @@ def test_more_bytes_today_are_never_less_surprising(whole, place, added):
     more = traffic[sender, place, "tcp.bytes", False].copy()
     more[DAYS * DAY + 560 : DAYS * DAY + 640] += int(added) // 80
     after = scores_of(samples(traffic | {(sender, place, "tcp.bytes", False): more}))
-    own = [key for key in whole if key[2] == str(sender)]
+    own = [key for key in whole if key[2] == str(sender) and not key[1].startswith(CLUED)]
     assert len(own) >= 2 * len(INSTANTS)
+    if place == PLACES[-1]:
+        # Never met before today, so no clue can be won there; bytes to a known place may win one.
+        clued = [key for key in whole if key[2] == str(sender) and key[1].startswith(CLUED)]
+        assert len(clued) == len(INSTANTS) and all(after[key][0] >= whole[key][0] - 1e-9 for key in clued)
     assert all(now >= then - 1e-9 for key in own for now, then in zip(after[key], whole[key], strict=True))
     assert any(after[key] > whole[key] for key in own)
 

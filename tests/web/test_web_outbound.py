@@ -45,7 +45,9 @@ def test_the_page_says_what_each_statistic_added(page):
     assert finding.headline in text
     assert "findings this surprising are expected per 1000 entity-days" in text
     assert rows[0].startswith("sent against received")
-    assert all(" once in " in row.replace("\t", " ") for row in rows)
+    went = [row for row in rows if row.startswith("where it went")]
+    assert all(" once in " in row.replace("\t", " ") for row in rows if row not in went)
+    assert [row.split()[-1] for row in went if "ships" in row] == ["+2.5"]
 
 
 def test_the_page_of_a_joined_finding_says_what_is_new_too(page):
