@@ -1,9 +1,12 @@
 """The demonstration on the shipped recording: the same figures every time, and a page that shows them."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from ebbtide import recording
-from ebbtide.demo import Comparison, compare, fill, labelled_span
+from ebbtide import demo, recording
+from ebbtide.backtest import replay
+from ebbtide.demo import Comparison, compare, labelled_span
 from ebbtide.demo_report import build
 from ebbtide.detect.catalogue import load
 from ebbtide.registry import DETECTORS
@@ -11,12 +14,12 @@ from ebbtide.report.render import render
 from ebbtide.series import HOUR_NS
 from ebbtide.store.check import check
 from ebbtide.store.store import Store
+from once import recording_copy
 
 
 @pytest.fixture(scope="module")
-def store():
-    with Store.open() as store:
-        assert fill(store, lambda _: None) == 1_327_025
+def store(tmp_path_factory):
+    with Store.open(recording_copy(tmp_path_factory)) as store:
         yield store
 
 
@@ -86,3 +89,18 @@ def test_the_page_has_a_card_and_charts_for_every_finding(store, comparisons):
     assert "bytes in" not in " ".join(card.headline for card in report.cards)
     assert all(card.headline in page.replace("&#39;", "'") for card in report.cards)
     assert len(page) < 5_000_000
+
+
+def test_parts_of_the_days_judged_apart_are_what_one_process_says(store, monkeypatch, tmp_path_factory):
+    [start] = [one.start_ns for one in recording.incidents() if one.end_ns - one.start_ns > 50 * HOUR_NS]
+    span = start // HOUR_NS * HOUR_NS, start // HOUR_NS * HOUR_NS + 12 * HOUR_NS
+    monkeypatch.setattr(demo, "labelled_span", lambda: span)
+    detection = load(DETECTORS).get("kubernetes_anomalous_outbound_network_activity_from_process")
+
+    with ThreadPoolExecutor(1) as pool:
+        parts = demo.submit(pool, recording_copy(tmp_path_factory), detection)
+        apart = [evaluation for part in parts for evaluation in part.result()]
+
+    assert len(parts) == demo.PARTS
+    assert apart == list(replay(store, detection, *span, HOUR_NS))
+    assert any(one.findings for one in apart)

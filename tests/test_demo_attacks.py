@@ -2,22 +2,20 @@
 
 import pytest
 
-from ebbtide import demo_attacks, recording
-from ebbtide.demo import fill
+from ebbtide import recording
 from ebbtide.demo_attacks import ATTACKS, judge, plant
 from ebbtide.detect.catalogue import load
 from ebbtide.registry import DETECTORS
 from ebbtide.series import MINUTE_NS
 from ebbtide.store.store import Store
+from once import recording_copy
 
 OUTBOUND = load(DETECTORS).get("outbound")
 
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory):
-    clean = tmp_path_factory.mktemp("demo") / "clean.duckdb"
-    with Store.open(clean) as store:
-        fill(store, lambda _: None)
+    clean = recording_copy(tmp_path_factory)
     planted = clean.with_name("planted.duckdb")
     plant(clean, planted)
     return clean, planted
@@ -39,9 +37,9 @@ def test_all_of_an_attack_is_in_the_copy_and_nothing_in_the_original(stores):
     assert added[1][0][0] > added[0][0][0]
 
 
-def test_the_default_detection_finds_what_is_as_large_as_the_largest_hour_when_it_is_quiet(stores, monkeypatch):
-    monkeypatch.setattr(demo_attacks, "ATTACKS", (ATTACKS[0], ATTACKS[6], ATTACKS[7]))
-    outcomes = judge(*stores, [OUTBOUND], lambda: None)
+def test_the_default_detection_finds_what_is_as_large_as_the_largest_hour_when_it_is_quiet(stores):
+    picked = (ATTACKS[0], ATTACKS[6], ATTACKS[7])
+    outcomes = [one for attack in picked for one in judge(*stores, attack, [OUTBOUND])]
 
     assert [one.after_ns for one in outcomes] == [15 * MINUTE_NS, 15 * MINUTE_NS, None]
     assert not any(one.was_firing for one in outcomes)

@@ -6,8 +6,13 @@ Nothing here is special to the demonstration but the labels: the recording is de
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow.parquet
 
@@ -16,6 +21,7 @@ from ebbtide.backtest import Backtest, instants, replay
 from ebbtide.decode.preset import parse_preset
 from ebbtide.decode.session import Session
 from ebbtide.detect.detection import Detection
+from ebbtide.engine import Evaluation
 from ebbtide.finding.lifecycle import Episode
 from ebbtide.series import HOUR_NS, Batch
 from ebbtide.store.store import Store
@@ -23,6 +29,8 @@ from ebbtide.store.store import Store
 #: A finding belongs to an incident if it overlaps it or the hour after it: the detections are judged hourly.
 SLACK_NS = HOUR_NS
 EVERY_NS = HOUR_NS
+#: Into how many parts the labelled days are cut, so that no process waits long for another.
+PARTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +79,42 @@ def labelled_span() -> tuple[int, int]:
 
 def compare(store: Store, detection: Detection, progress: Callable[[int, int], None]) -> Comparison:
     """Judge the labelled days hour by hour; `progress` is told ticks done and ticks in all."""
-    backtest = Backtest(detection)
     first, last = labelled_span()
-    ticks = len(instants(first, last, EVERY_NS))
-    for evaluation in replay(store, detection, first, last, EVERY_NS):
+    return beside_labels(detection, replay(store, detection, first, last, EVERY_NS), progress)
+
+
+def submit(pool: Executor, path: Path, detection: Detection) -> list[Future[list[Evaluation]]]:
+    """Judge the labelled days of a store in the processes of `pool`: parts whose evaluations follow one another.
+
+    An instant knows nothing of the one before, so it does not matter who judges it. The file must stay closed.
+    """
+    ticks = instants(*labelled_span(), EVERY_NS)
+    size = -(-len(ticks) // PARTS)
+    parts = [ticks[at : at + size] for at in range(0, len(ticks), size)]
+    return [pool.submit(_judge_part, path, detection, part[0], part[-1]) for part in parts]
+
+
+def _judge_part(path: Path, detection: Detection, first: int, last: int) -> list[Evaluation]:
+    with own_copy(path) as store:
+        return list(replay(store, detection, first, last, EVERY_NS))
+
+
+@contextmanager
+def own_copy(path: Path) -> Iterator[Store]:
+    """A copy of a closed store, for one process alone: a file has one process that may open it."""
+    with tempfile.TemporaryDirectory(prefix="ebbtide-demo-") as work:
+        copy = Path(shutil.copy(path, work))
+        with Store.open(copy, threads=1, is_new_allowed=False) as store:
+            yield store
+
+
+def beside_labels(
+    detection: Detection, evaluations: Iterable[Evaluation], progress: Callable[[int, int], None]
+) -> Comparison:
+    """The episodes of these evaluations of all labelled days beside the labels; `progress` as `compare`."""
+    backtest = Backtest(detection)
+    ticks = len(instants(*labelled_span(), EVERY_NS))
+    for evaluation in evaluations:
         backtest.add(evaluation)
         progress(backtest.ticks, ticks)
     incidents = recording.incidents()

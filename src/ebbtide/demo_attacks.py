@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ebbtide import recording
+from ebbtide.demo import own_copy
 from ebbtide.detect.detection import Detection
 from ebbtide.engine import evaluate
 from ebbtide.registry import DETECTORS
@@ -93,18 +94,18 @@ def plant(path: Path, to: Path) -> None:
         store.roll_up()
 
 
-def judge(clean: Path, planted: Path, detections: Iterable[Detection], progress: Callable[[], None]) -> list[Outcome]:
-    """Every attack before every detection, beside the same hours untouched; `progress` is told of each."""
+def judge(clean: Path, planted: Path, attack: Attack, detections: Iterable[Detection]) -> list[Outcome]:
+    """An attack before every detection, beside the same hours untouched; both stores must be closed, and stay as they
+    are: copies are opened.
+    """
+    ticks = range(attack.start_ns + EVERY_NS, attack.end_ns + SLACK_NS + 1, EVERY_NS)
     outcomes = []
-    with Store.open(clean, is_new_allowed=False) as before, Store.open(planted, is_new_allowed=False) as after:
-        for attack in ATTACKS:
-            ticks = range(attack.start_ns + EVERY_NS, attack.end_ns + SLACK_NS + 1, EVERY_NS)
-            for detection in detections:
-                found = next((tick for tick in ticks if _says(after, detection, attack, tick)), None)
-                was = found is not None and any(_says(before, detection, attack, tick) for tick in ticks)
-                after_ns = None if found is None or was else found - attack.start_ns
-                outcomes.append(Outcome(attack, detection, after_ns, was))
-                progress()
+    with own_copy(clean) as before, own_copy(planted) as after:
+        for detection in detections:
+            found = next((tick for tick in ticks if _says(after, detection, attack, tick)), None)
+            was = found is not None and any(_says(before, detection, attack, tick) for tick in ticks)
+            after_ns = None if found is None or was else found - attack.start_ns
+            outcomes.append(Outcome(attack, detection, after_ns, was))
     return outcomes
 
 

@@ -11,19 +11,22 @@ import pytest
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, sync_playwright
 
-from ebbtide.demo import compare, fill
+from ebbtide.demo import compare
 from ebbtide.store.store import Store
 from ebbtide.web.app import make_app
 from ebbtide.web.site import Site
+from once import made_once, recording_copy
 from web_fixtures import CATALOGUE, CHROMIUM, CORRECTED, fill_shop
 
 
 @pytest.fixture(scope="session")
 def shop_file(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("shop") / "shop.duckdb"
-    with Store.open(path) as store:
-        fill_shop(store)
-    return path
+    def make(path: Path) -> None:
+        with Store.open(path) as store:
+            fill_shop(store)
+
+    made = made_once(tmp_path_factory, "shop.duckdb", make)
+    return Path(shutil.copy(made, tmp_path_factory.mktemp("shop")))
 
 
 @pytest.fixture
@@ -44,12 +47,17 @@ def shop_read(shop_file) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="session")
-def demo() -> Iterator[Store]:
+def demo(tmp_path_factory) -> Iterator[Store]:
     """The recording, judged by the corrected detection."""
-    with Store.open() as store:
-        fill(store, lambda _: None)
-        for episode in compare(store, CATALOGUE.get(CORRECTED), lambda _, __: None).backtest.episodes.values():
-            store.findings.save(episode)
+
+    def make(path: Path) -> None:
+        shutil.move(recording_copy(tmp_path_factory), path)
+        with Store.open(path) as store:
+            for episode in compare(store, CATALOGUE.get(CORRECTED), lambda _, __: None).backtest.episodes.values():
+                store.findings.save(episode)
+
+    judged = made_once(tmp_path_factory, "judged.duckdb", make)
+    with Store.open(Path(shutil.copy(judged, tmp_path_factory.mktemp("demo")))) as store:
         yield store
 
 

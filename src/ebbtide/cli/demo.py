@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import Progress
 
 from ebbtide import recording
 from ebbtide.cli import console
 from ebbtide.cli.options import chosen, load_catalogue
 from ebbtide.cli.ui import DEFAULT_PORT, Port, serve
-from ebbtide.demo import Comparison, compare, fill, labelled_span
+from ebbtide.demo import Comparison, beside_labels, fill, labelled_span, submit
 from ebbtide.demo_attacks import ATTACKS, Outcome, judge, plant
 from ebbtide.demo_report import build
 from ebbtide.detect.detection import Detection
+from ebbtide.engine import Evaluation
 from ebbtide.errors import UsageError
 from ebbtide.finding.text import rfc3339
 from ebbtide.report.render import render
@@ -54,22 +62,27 @@ def demo_command(
     db, page = out / "demo.duckdb", out / "report.html"
     _remove(db)
     detections = chosen(load_catalogue(None), None)
-    with Store.open(db) as store, console.progress_bar() as progress:
-        task = progress.add_task("importing", total=len(recording.machines()), rate="")
-        stored = fill(store, lambda machine: progress.update(task, advance=1, rate=machine))
+    with _processes() as pool, tempfile.TemporaryDirectory(prefix="ebbtide-demo-") as work:
+        clean, planted = Path(work) / "clean.duckdb", Path(work) / "planted.duckdb"
+        with Store.open(db) as store, console.progress_bar() as progress:
+            task = progress.add_task("importing", total=len(recording.machines()), rate="")
+            stored = fill(store, lambda machine: progress.update(task, advance=1, rate=machine))
         took = time.perf_counter() - began
         console.say(f"Imported {stored:,} samples of {len(recording.machines())} servers, 33 days, in {took:.1f} s.")
-        comparisons = []
-        for detection in detections:
-            task = progress.add_task(detection.id, rate="")
-            comparisons.append(
-                compare(store, detection, lambda done, of, task=task: progress.update(task, completed=done, total=of))  # type: ignore[misc]
-            )
-            for episode in comparisons[-1].backtest.episodes.values():
+        shutil.copyfile(db, clean)
+        parts = [submit(pool, clean, detection) for detection in detections]
+        plant(clean, planted)
+        attacks = [pool.submit(judge, clean, planted, attack, detections) for attack in ATTACKS]
+        with console.progress_bar() as progress:
+            comparisons = [
+                _compared(progress, detection, part) for detection, part in zip(detections, parts, strict=True)
+            ]
+        with Store.open(db) as store:
+            for episode in [one for each in comparisons for one in each.backtest.episodes.values()]:
                 store.findings.save(episode)
-        page.write_text(render(build(store, comparisons, "ebbtide demo")), "utf-8")
-    _print(comparisons)
-    _print_attacks(db, detections)
+            page.write_text(render(build(store, comparisons, "ebbtide demo")), "utf-8")
+        _print(comparisons)
+        _print_attacks(attacks, detections)
     console.say(f"Report: {page} (open it in a browser). Store: {db}. Took {time.perf_counter() - began:.1f} s.")
     examples = [one.finding for each in comparisons for one in each.backtest.episodes.values()]
     if examples:
@@ -77,6 +90,22 @@ def demo_command(
     if is_served:
         with Store.open(db) as store:
             serve(store, port)
+
+
+@contextmanager
+def _processes() -> Iterator[Executor]:
+    """Two processes to judge in; what they have not begun when this one gives up is dropped."""
+    pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _compared(progress: Progress, detection: Detection, parts: list[Future[list[Evaluation]]]) -> Comparison:
+    task = progress.add_task(detection.id, rate="")
+    evaluations = chain.from_iterable(part.result() for part in parts)
+    return beside_labels(detection, evaluations, lambda done, of: progress.update(task, completed=done, total=of))
 
 
 def _print(comparisons: list[Comparison]) -> None:
@@ -100,13 +129,14 @@ def _print(comparisons: list[Comparison]) -> None:
     console.say("The labels are operations incidents, not attacks.")
 
 
-def _print_attacks(db: Path, detections: list[Detection]) -> None:
-    """Plant attacks into a copy of the store, and say which detection finds which."""
-    with tempfile.TemporaryDirectory(prefix="ebbtide-demo-") as work, console.progress_bar() as progress:
-        task = progress.add_task("planted attacks", total=len(ATTACKS) * len(detections), rate="")
-        planted = Path(work) / "planted.duckdb"
-        plant(db, planted)
-        outcomes = judge(db, planted, detections, lambda: progress.update(task, advance=1))
+def _print_attacks(attacks: list[Future[list[Outcome]]], detections: list[Detection]) -> None:
+    """Which detection finds which of the attacks planted into a copy of the store."""
+    with console.progress_bar() as progress:
+        task = progress.add_task("planted attacks", total=len(ATTACKS), rate="")
+        outcomes = []
+        for attack in attacks:
+            outcomes += attack.result()
+            progress.update(task, advance=1)
     rows = [
         (attack.machine, rfc3339(attack.start_ns), attack.words,
          *(_outcome(one) for one in outcomes if one.attack == attack))

@@ -17,6 +17,7 @@ import pyarrow as pa
 from ebbtide.baseline.moments import Moments, merge_rows
 from ebbtide.series import HOUR_NS, Entity, Int32, Int64, Window
 from ebbtide.store.identity import Identity
+from ebbtide.store.pairs import masked_hours
 from ebbtide.store.rollup import moment_columns, moments_of, snap_interval_s
 from ebbtide.store.segments import SEGMENT_NS, CommittedSegments
 
@@ -64,8 +65,8 @@ class Reading:
     def senders(self, from_ns: int, to_ns: int) -> Int32:
         """The entities (ascending) with a sample of their own that ends in [from_ns, to_ns)."""
         samples = self._segments.between(from_ns, to_ns)
-        found = self._con.sql(f"SELECT DISTINCT sender FROM {samples} WHERE sender >= 0 ORDER BY sender").fetchnumpy()
-        return np.asarray(found["sender"], np.int32)
+        found = self._con.execute(f"SELECT DISTINCT sender FROM {samples} WHERE sender >= 0").fetchnumpy()
+        return np.sort(np.asarray(found["sender"], np.int32))
 
     def intervals_s(self, at_ns: int) -> dict[str, int]:
         """The interval of each cluster's source as known at an instant: of the last full hour it was heard in.
@@ -205,7 +206,7 @@ class Reading:
         count, mean, m2, minimum, maximum = moment_columns(of)
         skip = f"AND entity NOT IN ({', '.join(map(str, masked))})" if masked else ""
         try:
-            found = self._con.sql(
+            found = self._con.execute(
                 f"SELECT entity, metric, count(*) AS {count}, mean_of(x) / per AS {mean}, "
                 f"m2_of(x) / per / per AS {m2}, min(x) / per AS {minimum}, max(x) / per AS {maximum} FROM ({source}) "
                 f"WHERE entity BETWEEN {low} AND {high} {skip} GROUP BY entity, metric, per"
@@ -221,19 +222,14 @@ class Reading:
         return np.array([places.get(name, -1) for name in self._identity.metrics] or [-1], np.int64)
 
     def _closed_days(self, first: int, last: int) -> list[int]:
-        rows = self._con.execute(
-            "SELECT day FROM closed_days WHERE day * 24 >= ? AND day * 24 + 24 <= ? ORDER BY day", [first, last]
-        ).fetchall()
-        return [row[0] for row in rows]
+        days = f"day >= {-(-first // 24)} AND day < {last // 24}"
+        rows = self._con.execute(f"SELECT day FROM closed_days WHERE {days}").fetchall()
+        return sorted(row[0] for row in rows)
 
     def _masked_hours(self, first: int, last: int) -> list[tuple[int, int]]:
-        rows = self._con.execute(
-            "SELECT entity, from_ns // $hour, (to_ns - 1) // $hour FROM masks "
-            "JOIN entities USING (cluster, namespace, workload, process) WHERE to_ns > $from AND from_ns < $to",
-            {"hour": HOUR_NS, "from": first * HOUR_NS, "to": last * HOUR_NS},
-        ).fetchall()
+        masks = masked_hours(self._con, first, last)
         return sorted(
-            {(entity, hour) for entity, start, end in rows for hour in range(max(start, first), min(end + 1, last))}
+            {(entity, hour) for entity, start, end in masks for hour in range(max(start, first), min(end, last))}
         )
 
 

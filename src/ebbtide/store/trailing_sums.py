@@ -46,42 +46,41 @@ class TrailingReading:
 
     def at(self, now_ns: int, metrics: list[int]) -> TrailingSums:
         """Sums of some metrics (by number) over (now - window, now], from samples that end by `now_ns`."""
-        parts = [self._sums(now_ns, window, hours) for window, hours in enumerate(WINDOW_HOURS)]
-        rows = self._con.execute(
-            "SELECT entity, metric, place, sum(sent) AS sent, sum(received) AS received "
-            f"FROM ({' UNION ALL '.join(parts)}) WHERE entity >= 0 AND list_contains(?, metric) GROUP BY ALL",
-            [metrics],
-        ).fetchnumpy()
-        keys = np.asarray(rows["entity"], np.int64) << 16 | np.asarray(rows["metric"], np.int64)
-        pairs, at = np.unique(keys, return_inverse=True)
-        sent, received = (np.zeros((len(pairs), len(WINDOW_HOURS))) for _ in range(2))
-        place = np.asarray(rows["place"], np.int64)
-        sent[at, place], received[at, place] = rows["sent"], rows["received"]
-        return TrailingSums(
-            (pairs >> 16).astype(np.int32), (pairs & 0xFFFF).astype(np.int32), sent, received, self._covered(now_ns)
+        windows = [_Window.of(now_ns, hours) for hours in WINDOW_HOURS]
+        rows = self._con.execute(self._sql(now_ns, windows, metrics)).fetchnumpy()
+        entity, metric = np.asarray(rows["entity"], np.int32), np.asarray(rows["metric"], np.int32)
+        sent, received = (
+            np.stack([np.asarray(rows[f"{what}{at}"], np.float64) for at in range(len(windows))], axis=-1)
+            for what in ("sent", "received")
         )
+        return TrailingSums(entity, metric, sent, received, self._covered(now_ns))
 
-    def _sums(self, now_ns: int, place: int, hours: int) -> str:
-        """Rows (entity, metric, place, sent, received) of one window."""
-        left = now_ns - hours * HOUR_NS
-        first, last = -(-left // HOUR_NS), now_ns // HOUR_NS
-        if first > last:
-            first = last = now_ns // HOUR_NS + 1
-        ends = [(left + 1, min(first * HOUR_NS, now_ns + 1)), (max(last * HOUR_NS, left + 1), now_ns + 1)]
-        full = f"hour >= {first} AND hour < {last}"
-        parts = [f"SELECT entity, metric, {place} AS place, sent, received FROM hours WHERE {full}"]
-        inside = f"round(value * least(1.0, (end_ns - {left}) / greatest(span_ns, 1)::DOUBLE))"
-        parts += [self._part(place, inside, from_ns, to_ns) for from_ns, to_ns in ends if from_ns < to_ns]
-        if left % HOUR_NS == 0:
-            # The first full hour holds what ended on its stroke and what reaches into it: that part is not ours.
-            parts.append(self._part(place, f"{inside} - value", left, left + _REACH_NS))
-        return " UNION ALL ".join(parts)
-
-    def _part(self, place: int, value: str, from_ns: int, to_ns: int) -> str:
-        samples = self._segments.between(from_ns, to_ns)
-        sides = (("sender", f"{value}, 0.0"), ("receiver", f"0.0, {value}"))
-        return " UNION ALL ".join(
-            f"SELECT {side}, metric, {place}, {what} FROM {samples} WHERE NOT isnan(value)" for side, what in sides
+    def _sql(self, now_ns: int, windows: list[_Window], metrics: list[int]) -> str:
+        """Rows (entity, metric, sent and received of each window). One statement over few tables: planning it is what
+        takes the time, so samples are read once for all windows and both sides.
+        """
+        at = range(len(windows))
+        wanted = f"metric IN ({', '.join(map(str, metrics)) or 'NULL'})"
+        spans = _merged([span for window in windows for span in window.spans])
+        samples = " UNION ALL ".join(f"SELECT * FROM {self._segments.between(*span)}" for span in spans)
+        values = ", ".join(f"{window.value} AS value{place}" for place, window in enumerate(windows))
+        nothing = ", ".join("0.0" for _ in at)
+        full = ", ".join(
+            f"CASE WHEN hour >= {window.first} THEN {what} ELSE 0.0 END AS {what}{place}"
+            for what in ("sent", "received")
+            for place, window in enumerate(windows)
+        )
+        value = ", ".join(f"value{place}" for place in at)
+        sums = ", ".join(f"sum({what}{place}) AS {what}{place}" for what in ("sent", "received") for place in at)
+        first, last = min(window.first for window in windows), now_ns // HOUR_NS
+        return (
+            f"WITH parts AS MATERIALIZED (SELECT sender, receiver, metric, {values} FROM ({samples}) "
+            f"WHERE NOT isnan(value) AND {wanted}) "
+            f"SELECT entity, metric, {sums} FROM ("
+            f"SELECT entity, metric, {full} FROM hours WHERE hour >= {first} AND hour < {last} AND {wanted} "
+            f"UNION ALL SELECT sender, metric, {value}, {nothing} FROM parts WHERE sender >= 0 "
+            f"UNION ALL SELECT receiver, metric, {nothing}, {value} FROM parts WHERE receiver >= 0"
+            ") GROUP BY entity, metric ORDER BY entity, metric"
         )
 
     def _covered(self, now_ns: int) -> dict[str, Float64]:
@@ -89,15 +88,16 @@ class TrailingReading:
         hour = now // 60
         known: dict[str, set[int]] = {}
         rows = self._con.execute(
-            "SELECT cluster, hour, heartbeats | samples FROM coverage WHERE hour >= ? AND hour < ?",
-            [(now - longest) // 60, hour],
+            "SELECT cluster, hour, heartbeats | samples FROM coverage "
+            f"WHERE hour >= {(now - longest) // 60} AND hour < {hour}"
         ).fetchall()
         for cluster, at, bits in rows:
             known.setdefault(cluster, set()).update(at * 60 + bit for bit in range(60) if bits >> bit & 1)
-        samples = self._segments.between(hour * HOUR_NS + 1, now_ns + 1)
-        span = {"first": hour * 60, "last": now}
-        for cluster, minute in self._con.execute(query("covered").replace("{samples}", samples), span).fetchall():
-            known.setdefault(cluster, set()).add(hour * 60 + minute)
+        if now > hour * 60:
+            samples = self._segments.between(hour * HOUR_NS + 1, now_ns + 1)
+            span = {"first": hour * 60, "last": now}
+            for cluster, minute in self._con.execute(query("covered").replace("{samples}", samples), span).fetchall():
+                known.setdefault(cluster, set()).add(hour * 60 + minute)
         shares = {}
         for cluster, heard in known.items():
             minutes = np.array(sorted(heard))
@@ -105,3 +105,40 @@ class TrailingReading:
                 [((minutes >= now - hours * 60) & (minutes < now)).sum() / (hours * 60) for hours in WINDOW_HOURS]
             )
         return shares
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """One window as a tick reads it: full hours from `first` on, and samples that end in `spans` ([from, to) each).
+
+    `value` is the SQL of what a sample counts for; 0 where it counts for other windows alone.
+    """
+
+    first: int
+    spans: tuple[tuple[int, int], ...]
+    value: str
+
+    @classmethod
+    def of(cls, now_ns: int, hours: int) -> _Window:
+        """The window of so many hours up to `now_ns`."""
+        left = now_ns - hours * HOUR_NS
+        first, last = -(-left // HOUR_NS), now_ns // HOUR_NS
+        inside = f"round(value * least(1.0, (end_ns - {left}) / greatest(span_ns, 1)::DOUBLE))"
+        ends = [(left + 1, first * HOUR_NS), (last * HOUR_NS, now_ns + 1)]
+        counted = [(span, inside) for span in ends if span[0] < span[1]]
+        if left % HOUR_NS == 0:
+            # The first full hour holds what ended on its stroke and what reaches into it: that part is not ours.
+            counted.append(((left, left + _REACH_NS), f"{inside} - value"))
+        cases = " ".join(f"WHEN end_ns >= {a} AND end_ns < {b} THEN {what}" for (a, b), what in counted)
+        return cls(first, tuple(span for span, _ in counted), f"CASE {cases} ELSE 0.0 END")
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans [from, to) in order, those that touch as one."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
