@@ -29,10 +29,13 @@ class Point:
     span_s: float = 10
     label: str = ""
     reading: float = NAN
+    image: str = ""
 
 
 def series_of(point: Point) -> Series:
-    text = repr((point.metric, point.sender, point.to, point.receiver, point.label))
+    text = repr(
+        (point.metric, point.sender, point.to, point.receiver, point.label, *([point.image] if point.image else []))
+    )
     key = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
     return Series(
         key,
@@ -41,6 +44,7 @@ def series_of(point: Point) -> Series:
         point.receiver,
         _place(point.sender, "client"),
         _place(point.receiver, point.to),
+        point.image,
     )
 
 

@@ -1,11 +1,12 @@
 """Novelty over a small store: what fires, what it says, what must stay quiet, and that nothing later matters.
 
-Covers `ebbtide.novelty`, `ebbtide.novelty_findings` and `ebbtide.finding.assemble_novelty`.
+Covers `ebbtide.novelty`, `ebbtide.novelty_probation`, `ebbtide.novelty_findings`, `ebbtide.finding.assemble_novelty`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import pytest
@@ -14,18 +15,23 @@ from build import Point, batch_of
 from ebbtide import novelty
 from ebbtide.detect.catalogue import load
 from ebbtide.detect.novelty_detector import NoveltySettings
+from ebbtide.detect.novelty_options import Channel
 from ebbtide.engine import evaluate
 from ebbtide.finding.evidence import repeat
 from ebbtide.finding.explain import explain
 from ebbtide.finding.form import from_json, to_json
+from ebbtide.finding.novelty_evidence import NoveltyEvidence
+from ebbtide.finding.novelty_repeat import repeat_score
+from ebbtide.finding.text import rfc3339
 from ebbtide.novelty_findings import evidence_of
 from ebbtide.registry import DETECTORS
-from ebbtide.series import SECOND_NS
+from ebbtide.series import SECOND_NS, Entity
 from ebbtide.store.known_contacts import ATTACK_MASK
 from ebbtide.store.store import Store
 from novelty_traffic import CDN, CURL, DAY_S, JOB, NGINX, NOW_NS, NOW_S, WORKER, sent, usual
 
 DETECTION = load(DETECTORS).get("novelty")
+OPTIONS = novelty.OPTIONS
 
 
 @pytest.fixture
@@ -193,3 +199,70 @@ def test_the_records_of_an_attack_do_not_hide_the_next_scan(judged):
 
     assert hidden == []
     assert shown.headline.startswith("python in shop/worker sent to 501 destinations (never more than 1) and opened")
+
+
+def rolled_out(*points: Point, before: str = "v1", after: str = "v2") -> list[Point]:
+    """These points under an image that came an hour before now, and one of nginx under the image before it."""
+    old = Point(NOW_S - 10 * 3600, 2e6, image=before)
+    return [old, *(dataclasses.replace(one, image=after) for one in points)]
+
+
+#: nginx of another workload, which has known the new place for days.
+REPLICA = Entity("prod", "shop", "checkout-eu", "nginx")
+KNOWN = Point(DAY_S + 5 * 86_400, 1e6, sender=REPLICA, to="203.0.113.9")
+
+
+def told_of(store: Store, entity: Entity = NGINX) -> NoveltyEvidence:
+    found = novelty.judge(store, NOW_NS, NoveltySettings())
+    return evidence_of(found, found.entities.tolist().index(store.identity.find_entity(entity)), NOW_NS)
+
+
+def without_probation(told: NoveltyEvidence) -> float:
+    return repeat_score(dataclasses.replace(told, facts={**told.facts, "in_probation": 0.0}), OPTIONS)
+
+
+def test_after_a_rollout_a_place_that_the_same_process_knows_elsewhere_counts_less(judged):
+    [finding] = evaluate(judged(KNOWN, *rolled_out(sent(9e8))), DETECTION, NOW_NS).findings
+    told = finding.evidence.novelty
+
+    assert told.score == pytest.approx(without_probation(told) - math.log(OPTIONS.probation))
+    assert (told.image, told.image_since_ns) == ("v2", (NOW_S - 60) * SECOND_NS)
+    assert told.outside.is_familiar and told.facts["in_probation"] == 1
+    since = rfc3339((NOW_S - 60) * SECOND_NS)
+    assert f"In probation since {since} after image v2: what others" in "\n".join(explain(finding, DETECTION))
+    again = from_json(to_json(finding))
+    assert to_json(again) == to_json(finding)
+    assert repeat(again.evidence, DETECTORS["novelty"]).agrees
+
+
+def test_after_a_rollout_a_place_that_nobody_knew_counts_in_full(judged):
+    [finding] = evaluate(judged(*rolled_out(sent(9e8))), DETECTION, NOW_NS).findings
+    told = finding.evidence.novelty
+
+    assert told.image == "v2" and told.score == without_probation(told)
+    assert "so it counts in full" in "\n".join(explain(finding, DETECTION))
+
+
+def test_what_all_processes_of_a_workload_meet_after_a_rollout_counts_less(judged):
+    side = Entity("prod", "shop", "checkout", "sidecar")
+    life = Point(DAY_S + 5 * 86_400, 1e6, sender=side)
+    told = told_of(judged(life, *rolled_out(sent(9e8), sent(9e8, side))))
+
+    assert told.outside.is_familiar
+    assert told.score == pytest.approx(without_probation(told) - math.log(OPTIONS.probation))
+
+
+def test_a_new_process_that_other_workloads_run_counts_less_after_a_rollout(judged):
+    elsewhere = Point(DAY_S + 5 * 86_400, 1e6, sender=Entity("prod", "shop", "batch", "curl"))
+    told = told_of(judged(elsewhere, *rolled_out(sent(9e8, CURL))), CURL)
+
+    assert told.main is Channel.PROCESS
+    assert told.score == pytest.approx(without_probation(told) - math.log(OPTIONS.probation))
+
+
+def test_a_small_contact_that_a_rollout_explains_is_not_told(judged):
+    store = judged(KNOWN, *rolled_out(sent(4e7)))
+    told = told_of(store)
+
+    assert told.score < told.threshold < without_probation(told)
+    assert evaluate(store, DETECTION, NOW_NS).findings == []

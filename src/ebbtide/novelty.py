@@ -6,7 +6,8 @@ end by then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 from ebbtide.detect.novelty import Facts, Met, Novel, NoveltyScale, rank_of, score_novelty
 from ebbtide.detect.novelty_detector import NoveltySettings
 from ebbtide.detect.novelty_options import NoveltyOptions
+from ebbtide.novelty_probation import Hour, weigh
 from ebbtide.series import Float64, Int64
 from ebbtide.store.known_contacts import HOURS, NEVER, KnownContacts
 from ebbtide.store.learned_novelty import LearnedNovelty
 from ebbtide.store.novelty import HourContacts
 from ebbtide.store.places import is_inside
+from ebbtide.store.rollouts import Rollout
 from ebbtide.store.view import View
 
 OPTIONS = NoveltyOptions()
@@ -30,7 +33,8 @@ T = TypeVar("T", bound=np.generic)
 class JudgedNovelty:
     """Every entity that sent in the hour. `entities` are their numbers; facts, score and `fired` follow them.
 
-    `is_young` (entities,): on its first day, when only a new process can be told.
+    `is_young` (entities,): on its first day, when only a new process can be told. `rollouts`, by row: the workloads in
+    probation among those that would have fired.
     """
 
     entities: Int64
@@ -42,6 +46,7 @@ class JudgedNovelty:
     threshold: float
     budget: float
     is_young: NDArray[np.bool_]
+    rollouts: Mapping[int, Rollout] = field(default_factory=dict)
 
 
 def fleet(view: View, now_ns: int) -> int:
@@ -57,16 +62,23 @@ def judge(view: View, now_ns: int, settings: NoveltySettings, *, entities: int |
     known = view.novelty.known(now_ns, OPTIONS)
     hour = view.novelty.hour(now_ns, known)
     learned = view.novelty.learned(known, OPTIONS)
-    numbers, facts, met = _facts(view, known, hour, learned)
-    novel = score_novelty(facts, met, learned.scale, OPTIONS)
+    found = _hour(view, known, hour, learned)
+    novel = score_novelty(found.facts, found.met, learned.scale, OPTIONS)
     many = learned.entities if entities is None else entities
     threshold = settings.threshold(many)
-    young = (facts.days == 0) & ~np.isfinite(novel.score)
+    young = (found.facts.days == 0) & ~np.isfinite(novel.score)
+    loud = np.flatnonzero(novel.score > threshold)
+    weighed = weigh(view, known, found, loud, now_ns)
+    if weighed.rollouts:
+        novel = score_novelty(weighed.facts, weighed.met, learned.scale, OPTIONS)
     fired, budget = novel.score > threshold, settings.effective_budget(many)
-    return JudgedNovelty(numbers, facts, met, novel, learned.scale, fired, threshold, budget, young)
+    return JudgedNovelty(
+        found.entities, weighed.facts, weighed.met, novel, learned.scale, fired, threshold, budget, young,
+        weighed.rollouts,
+    )  # fmt: skip
 
 
-def _facts(view: View, known: KnownContacts, hour: HourContacts, learned: LearnedNovelty) -> tuple[Int64, Facts, Met]:
+def _hour(view: View, known: KnownContacts, hour: HourContacts, learned: LearnedNovelty) -> Hour:
     """The facts of each entity of the hour, and its new destinations."""
     entities, row = np.unique(hour.entity, return_inverse=True)
     row = row.reshape(-1)
@@ -95,13 +107,16 @@ def _facts(view: View, known: KnownContacts, hour: HourContacts, learned: Learne
         had_udp=_at(known.had_udp, entities, False),
         most_destinations=_at(known.most_destinations, entities, 0.0),
         most_sockets=_at(known.most_sockets, entities, 0.0),
+        in_probation=np.zeros(len(entities), np.bool_),
+        is_familiar=np.zeros(len(entities), np.bool_),
     )
     inside = is_inside(hour.place)
     # A workload nobody had sent to before today has just been deployed; that others call it says nothing.
     answers = hour.sent < OPTIONS.answered * hour.received
     new = np.flatnonzero(hour.is_new & ~answers & ~(inside & hour.is_stranger))
     rank = rank_of(row[new], inside[new], hour.sent[new])
-    return entities, facts, Met(row[new], inside[new], hour.sent[new], rank)
+    met = Met(row[new], inside[new], hour.sent[new], rank, np.zeros(len(new), np.bool_))
+    return Hour(hour, entities, facts, met, hour.place[new])
 
 
 def _silent_days(view: View, known: KnownContacts, entities: Int64, first: Int64, before: Float64) -> Float64:

@@ -49,6 +49,7 @@ def evidence_of(judged: JudgedNovelty, row: int, now_ns: int) -> NoveltyEvidence
         tuple(judged.scale.usual.tolist()),
         tuple(judged.scale.shift.tolist()),
         now_ns,
+        *((rollout.version, rollout.since_ns) if (rollout := judged.rollouts.get(row)) else ()),
     )
 
 
@@ -57,7 +58,8 @@ def _places(judged: JudgedNovelty, row: int, *, is_inside: bool) -> NewPlaces | 
     if deciding < 0:
         return None
     of = (met.row == row) & (met.is_inside == is_inside)
-    return NewPlaces(int(of.sum()), float(met.sent[of].sum()), float(met.sent[deciding]), int(met.rank[deciding]))
+    return NewPlaces(int(of.sum()), float(met.sent[of].sum()), float(met.sent[deciding]), int(met.rank[deciding]),
+                     bool(met.is_familiar[deciding]))  # fmt: skip
 
 
 def _metrics(store: View, evidence: NoveltyEvidence) -> dict[str, float]:

@@ -91,3 +91,16 @@ def test_what_was_told_is_shown_against_the_budget(ebbtide, db):
     assert line.endswith("per 1000 entity-days of 10: OVER THE BUDGET")
     assert rows["joined"]["findings"] == 1 and rows["joined"]["budget"] == 10
     assert rows["joined"]["effective"] == 10 and rows["joined"]["held_back"] == 0
+
+
+def test_the_budget_of_a_settings_file_is_the_one_compared_with(ebbtide, db, tmp_path):
+    config = tmp_path / "ebbtide.yaml"
+    config.write_text("budget: {per_day: 4}\ndetections: {overrides: {joined: {options: {budget: 3}}}}\n")
+    ebbtide("detect", "--db", db)
+    told = ebbtide("findings", "--db", db, "--budget", "--json", "--config", config).out
+    [joined] = [one for one in json.loads(told) if one["detection"] == "joined"]
+    health = json.loads(ebbtide("health", "--db", db, "--json", "--config", config).out)
+    [same] = [one for one in health["budget"] if one["detection"] == "joined"]
+
+    assert (joined["budget"], joined["budget_a_day"]) == (3, 4)
+    assert (same["budget"], same["budget_a_day"]) == (3, 4)

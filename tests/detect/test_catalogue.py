@@ -180,6 +180,14 @@ def test_a_shipped_detection_can_be_overridden() -> None:
     assert (catalogue.get(UPSTREAM).options["k"], catalogue.origin[UPSTREAM]) == (4.0, "mine.yaml")
 
 
+def test_changed_detections_take_the_place_of_those_with_their_ids() -> None:
+    known = load(DETECTORS)
+    changed = known.with_changed([known.get(CORRECTED).model_copy(update={"version": "9.9.9"})])
+    assert changed.get(CORRECTED).version == "9.9.9"
+    assert changed.get(UPSTREAM) is known.get(UPSTREAM)
+    assert (list(changed.detections), changed.origin) == (list(known.detections), known.origin)
+
+
 def test_an_unknown_id_is_answered_with_the_nearest() -> None:
     with pytest.raises(NotFoundError) as caught:
         load(DETECTORS).get("outbound_network_activity_from_proces_corrected")

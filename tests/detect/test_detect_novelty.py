@@ -22,7 +22,7 @@ from ebbtide.detect.novelty_scale import FirstContacts, learn_scale, past_scores
 OPTIONS = NoveltyOptions()
 SCALE = NoveltyScale.shipped(OPTIONS)
 NAMES = [one.name for one in dataclasses.fields(Facts)]
-FLAGS = ("is_new", "is_stranger", "had_udp")
+FLAGS = ("is_new", "is_stranger", "had_udp", "in_probation", "is_familiar")
 QUIET = dict.fromkeys(NAMES, 0.0) | {"days": 20.0, "workload_days": 20.0, "had_udp": 1.0}
 
 
@@ -30,11 +30,11 @@ def facts(*rows: dict[str, float]) -> Facts:
     return Facts(*(np.array([(QUIET | row)[name] for row in rows], bool if name in FLAGS else float) for name in NAMES))
 
 
-def met(*rows: tuple[int, bool, float]) -> Met:
+def met(*rows: tuple[int, bool, float], is_familiar: bool = False) -> Met:
     row = np.array([one[0] for one in rows], np.int64)
     inside = np.array([one[1] for one in rows], bool)
     sent = np.array([one[2] for one in rows], float)
-    return Met(row, inside, sent, rank_of(row, inside, sent))
+    return Met(row, inside, sent, rank_of(row, inside, sent), np.full(len(rows), is_familiar))
 
 
 def part(channel: Channel, *new: tuple[int, bool, float], **row: float) -> float:

@@ -207,8 +207,9 @@ def test_a_long_chart_is_folded_by_maxima(demo):
 def test_learning_and_series(shop_read):
     number = shop_read.identity.find_entity(NGINX)
 
-    assert learning(shop_read, [number]).state == "learned"
-    assert learning(shop_read, []).state == "unknown"
+    known = learning(shop_read, [number], END_NS)
+    assert (known.state, known.image, known.image_since) == ("learned", "", None)
+    assert learning(shop_read, [], END_NS).state == "unknown"
     found = series(shop_read, NGINX, [number], "tcp.bytes", END_NS + 1)
     assert found.sent[:24] == [None] * 24 and found.sent[-1] > 10 * found.sent[-2]
     assert found.time[-1] == (END_NS - HOUR_NS) // 10**6

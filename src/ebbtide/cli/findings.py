@@ -18,8 +18,9 @@ import typer
 
 from ebbtide.achieved import Achieved, achieved
 from ebbtide.cli import console
-from ebbtide.cli.options import DEFAULT_DB, Csv, Db, Directory, Json, chosen, load_catalogue
-from ebbtide.cli.remote import Remote, Server, TokenFile, in_path, remote_of
+from ebbtide.cli.options import DEFAULT_DB, Csv, Db, Directory, Json, load_catalogue
+from ebbtide.cli.remote import Server, TokenFile, in_path, remote_of
+from ebbtide.cli.settings import Configured, configured_detections
 from ebbtide.errors import NotFoundError, UsageError
 from ebbtide.finding.evidence import repeat
 from ebbtide.finding.explain import explain
@@ -94,11 +95,12 @@ def findings_command(
     as_csv: Csv = False,
     server: Server = None,
     token_file: TokenFile = None,
+    config: Configured = None,
 ) -> None:
     """List findings with the filters of today applied, or what was told against the budget."""
     remote = remote_of(server, token_file)
     if is_budget:
-        _tell_budget(db, remote, as_json=as_json)
+        _tell_budget(remote.budget() if remote else spent_of(db, config), as_json=as_json)
         return
     if remote:
         found = remote.findings()
@@ -113,9 +115,8 @@ def findings_command(
         print_findings(found, is_all=is_all)
 
 
-def _tell_budget(db: Path, remote: Remote | None, *, as_json: bool) -> None:
-    """What each detection told in the last 30 days, against its budget; of a file those that run by default."""
-    spent = remote.budget() if remote else spent_of(db)
+def _tell_budget(spent: list[Achieved], *, as_json: bool) -> None:
+    """What each detection told in the last 30 days, against its budget."""
     if as_json:
         console.print_json(
             [dataclasses.asdict(one) | {"effective": one.effective, "is_over": one.is_over} for one in spent]
@@ -135,12 +136,16 @@ def _spent_text(one: Achieved) -> str:
     return f"{told}: {a_day}, {rate}{': OVER THE BUDGET' if one.is_over else ''}"
 
 
-def spent_of(db: Path) -> list[Achieved]:
-    """What the detections that run by default told in the last 30 days of a store, against their budgets."""
+def spent_of(db: Path, config: Path | None) -> list[Achieved]:
+    """What the detections that run told in the last 30 days of a store, against their budgets.
+
+    Which run, and what is accepted, a settings file says; None: those that run by default, as they ship.
+    """
+    detections = configured_detections(config)
     with Store.open(db, is_new_allowed=False) as store:
         span = store.reading.span()
         until_ns = span[1] if span else max((one.finding.at_ns for one in store.findings.all()), default=0)
-        return achieved(store, chosen(load_catalogue(None), None), until_ns)
+        return achieved(store, detections, until_ns)
 
 
 def explain_command(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from ebbtide.cli import console
 from ebbtide.cli.findings import spent_of
 from ebbtide.cli.options import DEFAULT_DB, Db, Json
 from ebbtide.cli.remote import Server, TokenFile, remote_of
+from ebbtide.cli.settings import Configured
 from ebbtide.errors import ServiceError
 from ebbtide.health import Health
 from ebbtide.store.store import Store
@@ -27,13 +30,17 @@ def register(app: typer.Typer) -> None:
 
 
 def health_command(
-    db: Db = DEFAULT_DB, as_json: Json = False, server: Server = None, token_file: TokenFile = None
+    db: Db = DEFAULT_DB,
+    as_json: Json = False,
+    server: Server = None,
+    token_file: TokenFile = None,
+    config: Configured = None,
 ) -> None:
     """Problems, sources, detections, sinks, and what became of the points."""
     if remote := remote_of(server, token_file):
         told: dict[str, object] = remote.get("/health")
     else:
-        told = _of_file(db)
+        told = _of_file(db, config)
     if as_json:
         console.print_json(told)
     else:
@@ -42,14 +49,14 @@ def health_command(
         raise ServiceError("it is not ready", hint="the problems above say why")
 
 
-def _of_file(db: Db) -> dict[str, object]:
+def _of_file(db: Path, config: Path | None) -> dict[str, object]:
     # The pages' models are imported here: other commands start faster without them.
     from ebbtide.web.answers import HealthAnswer
     from ebbtide.web.offline import health_of
 
     with Store.open(db, is_new_allowed=False) as store:
         health: Health = health_of(store)
-    return HealthAnswer.of(health, spent_of(db)).model_dump(mode="json")
+    return HealthAnswer.of(health, spent_of(db, config)).model_dump(mode="json")
 
 
 def _print(told: dict[str, object]) -> None:

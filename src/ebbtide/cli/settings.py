@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from ebbtide.cli import console
-from ebbtide.config import EXAMPLE, Config, Slots, catalogue_of, detections_of, load_config
+from ebbtide.config import EXAMPLE, Config, Settings, Slots, catalogue_of, detections_of, load_config
 from ebbtide.deliver.secret import read_secret
 from ebbtide.deliver.sinks import LARGEST_SETTINGS_BYTES
+from ebbtide.detect.detection import Detection
 from ebbtide.errors import ConfigError
 from ebbtide.registry import load_detectors
 
@@ -19,6 +20,14 @@ app = typer.Typer(help="The settings of the service: check a file, or print one 
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The settings file.", envvar="EBBTIDE_CONFIG")]
 DEFAULT_CONFIG = Path("ebbtide.yaml")
+Configured = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="The settings file of the service, for its budget. Default: the detections as they ship.",
+        envvar="EBBTIDE_CONFIG",
+    ),
+]
 
 
 def slots() -> Slots:
@@ -48,13 +57,21 @@ def read_settings(path: Path) -> Config:
     return load_config(read_text(path), str(path), os.environ, read_secret, slots())
 
 
+def configured_detections(config: Path | None) -> list[Detection]:
+    """The detections a service with this settings file runs; None: those that run by default. Raises ConfigError."""
+    return _detections_of(Settings() if config is None else read_settings(config).settings)
+
+
+def _detections_of(settings: Settings) -> list[Detection]:
+    detectors = load_detectors()
+    return detections_of(settings.detections, catalogue_of(settings, detectors), detectors)
+
+
 @app.command("check", help="Say every mistake of a settings file, with its line and a hint.")
 def check_command(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Read the settings as the service would, detections included; exit code 2 where something is wrong."""
     found = read_settings(config)
-    detectors = load_detectors()
-    settings = found.settings.detections
-    chosen = detections_of(settings, catalogue_of(found.settings, detectors), detectors)
+    chosen = _detections_of(found.settings)
     console.say(
         f"{config} is good: {len(chosen)} detections, {len(found.sinks)} sinks, store {found.settings.store.path}."
     )

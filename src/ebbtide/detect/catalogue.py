@@ -50,6 +50,10 @@ class Catalogue:
         running = [id for id, one in self.detections.items() if one.status != "deprecated" and id not in without]
         return tuple(id for id in running if self.detections[id].part_of not in running)
 
+    def with_changed(self, changed: Iterable[Detection]) -> Catalogue:
+        """The same catalogue with these detections in the place of those with their ids; files stay as they are."""
+        return Catalogue({**self.detections, **{one.id: one for one in changed}}, self.origin)
+
 
 def shipped() -> tuple[SourceFile, ...]:
     """The detections that come with the package."""

@@ -33,7 +33,8 @@ class Facts:
     until now, `most_sent` its largest closed day. `is_new`: never sent before; `workload_days` and `processes`: heard
     days of its workload, and new processes on them. `is_stranger`: most of it goes to a place no entity had sent to
     before today. `had_udp`: sent UDP before. `most_destinations`
-    and `most_sockets` are records of closed days, by the hour.
+    and `most_sockets` are records of closed days, by the hour. `in_probation`: the image of its workload changed within
+    the last hours; `is_familiar`: other workloads have a process of its name. Both are False where nobody looked.
     """
 
     sent: Float64
@@ -53,6 +54,8 @@ class Facts:
     had_udp: Flags
     most_destinations: Float64
     most_sockets: Float64
+    in_probation: Flags
+    is_familiar: Flags
 
     def __len__(self) -> int:
         return len(self.sent)
@@ -65,12 +68,14 @@ class Facts:
 @dataclass(frozen=True, slots=True, eq=False)
 class Met:
     """New destinations of the hour, columns (rows,): the entity's row in the facts, whether inside, bytes, and how many
-    new ones of the same kind and entity were sent more (`rank`, 0 for the largest)."""
+    new ones of the same kind and entity were sent more (`rank`, 0 for the largest). `is_familiar`: other entities of
+    the same process know it, or all of the workload meet it in this hour; False where nobody looked."""
 
     row: Int64
     is_inside: Flags
     sent: Float64
     rank: Int64
+    is_familiar: Flags
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,7 +166,13 @@ def _destinations(
     events = (facts.outside if channel is Channel.OUTSIDE else facts.inside)[at]
     days = facts.days[at]
     found = destination_surprise(events, days, met.sent[rows], met.rank[rows], channel, scale.usual[channel], options)
+    found = found - _expected(facts.in_probation[at] & met.is_familiar[rows], options)
     return np.where(days > 0, found, -np.inf)
+
+
+def _expected(is_expected: Flags, options: NoveltyOptions) -> Float64:
+    """What is taken off, as a rollout brings such things: so many times as common as else."""
+    return np.where(is_expected, np.log(options.probation), 0.0)
 
 
 def _surprise(events: Float64, days: Float64, tail: Float64, usual: float, options: NoveltyOptions) -> Float64:
@@ -172,6 +183,7 @@ def _surprise(events: Float64, days: Float64, tail: Float64, usual: float, optio
 def _process(facts: Facts, scale: NoveltyScale, options: NoveltyOptions) -> Float64:
     tail = tail_of(facts.sent, Channel.PROCESS, options) * np.where(facts.is_stranger, options.stranger, 1.0)
     found = _surprise(facts.processes, facts.workload_days, tail, scale.usual[Channel.PROCESS], options)
+    found = found - _expected(facts.in_probation & facts.is_familiar, options)
     return np.where(facts.is_new & (facts.workload_days >= options.known_days), found, -np.inf)
 
 

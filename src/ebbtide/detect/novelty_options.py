@@ -42,6 +42,10 @@ class NoveltyOptions:
     `known_days`    a workload must be known so long before a process of it can be new; `silent_days` as named, and a
                     day below `least_spoken` bytes is silent: a keep-alive must not hide a waking.
     `least_waking`  bytes of an hour; below, nothing has woken: 1 KB after a month is a health check.
+    `probation`     how many times as common as else a new place or process is in the first hours after a rollout, if
+                    others of the same process know it, all of the workload meet it at once, or another workload runs
+                    that process. A workload is rolled out 4 times a month, so its first 6 hours are one day in 30: if a
+                    third of all changed dependencies come with them, they are ten times as common there as elsewhere.
     `least_destinations`, `least_sockets`  in an hour: records below count as this.
     `own_entity_days`, `reference_budget`  from so many entity-days on the fleet's own past may raise a channel's line,
                     by what it told beyond this many findings per 1000 entity-days.
@@ -61,6 +65,7 @@ class NoveltyOptions:
     silent_days: int = 7
     least_spoken: float = 1e5
     least_waking: float = 5e5
+    probation: float = 10.0
     least_destinations: float = 20.0
     least_sockets: float = 300.0
     own_entity_days: float = 2000.0

@@ -66,7 +66,7 @@ def past_scores(past: FirstContacts, channel: Channel, usual: float, options: No
     hours, hour_of = np.unique(np.stack([past.row[at], past.hour[at]]), axis=1, return_inverse=True)
     hour_of = hour_of.reshape(-1)
     none = np.zeros(len(at), np.bool_)
-    met = Met(hour_of, none, past.sent[at], rank_of(hour_of, none, past.sent[at]))
+    met = Met(hour_of, none, past.sent[at], rank_of(hour_of, none, past.sent[at]), none)
     before = np.arange(hours.shape[1]) - np.searchsorted(hours[0], hours[0], side="left")
     score = destination_surprise(
         before[hour_of].astype(np.float64), hours[1][hour_of] / HOURS, met.sent, met.rank, channel, usual, options

@@ -14,12 +14,14 @@ from ebbtide.detect.novelty_options import Channel
 @dataclass(frozen=True, slots=True)
 class NewPlaces:
     """New destinations of one kind: how many, their bytes, and the one that decided: its bytes and its rank by size
-    (0: the largest), as `rank` + 1 that large are what is surprising."""
+    (0: the largest), as `rank` + 1 that large are what is surprising. `is_familiar`: others of the same process know
+    that one, or all of the workload met it in that hour."""
 
     count: int
     sent: float
     deciding: float
     rank: int
+    is_familiar: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class NoveltyEvidence:
 
     `parts` are the channels' surprises in the order of `Channel`, -inf where nothing is new. `facts` are those of
     `ebbtide.detect.novelty.Facts`, by name, flags as 0 and 1. `usual` and `shift` are the day's scale, `at_ns` is
-    the instant (0 where it was not recorded).
+    the instant (0 where it was not recorded). `image` is what the workload changed to at `image_since_ns`, where that
+    was within the hours of a probation, else "" and 0.
     """
 
     score: float
@@ -41,6 +44,8 @@ class NoveltyEvidence:
     usual: tuple[float, ...]
     shift: tuple[float, ...]
     at_ns: int = 0
+    image: str = ""
+    image_since_ns: int = 0
 
     @property
     def main(self) -> Channel:

@@ -13,6 +13,8 @@ from ebbtide.finding.novelty_evidence import NewPlaces, NoveltyEvidence
 from ebbtide.finding.text import parse_rfc3339, rfc3339
 
 _FACTS = tuple(one.name for one in fields(Facts))
+#: Facts that older findings do not have; they were judged without.
+_SINCE = ("in_probation", "is_familiar")
 
 
 def to_object(one: NoveltyEvidence) -> dict[str, object]:
@@ -31,6 +33,7 @@ def to_object(one: NoveltyEvidence) -> dict[str, object]:
         "inside": None if one.inside is None else _places(one.inside),
         "usual": list(one.usual),
         "shift": list(one.shift),
+        "image": {"version": one.image, "since": rfc3339(one.image_since_ns)} if one.image else None,
     }
 
 
@@ -39,29 +42,38 @@ def from_object(found: Mapping[str, Any]) -> NoveltyEvidence:
     usual, shift = (tuple(_finite(value) for value in found[name]) for name in ("usual", "shift"))
     if len(usual) != len(Channel) or len(shift) != len(Channel):
         raise ValueError("novelty evidence with another number of channels")
+    image = found.get("image")
     parts = (found["parts"][channel.name.lower()] for channel in Channel)
     return NoveltyEvidence(
         _finite(found["score"]),
         _finite(found["threshold"]),
         _finite(found["budget"]),
         tuple(-math.inf if part is None else _finite(part) for part in parts),
-        {name: _finite(found["facts"][name]) for name in _FACTS},
+        {name: _fact(found["facts"], name) for name in _FACTS},
         _read_places(found["outside"]),
         _read_places(found["inside"]),
         usual,
         shift,
         parse_rfc3339(found["at"]) if found.get("at") else 0,
+        str(image["version"]) if image else "",
+        parse_rfc3339(image["since"]) if image else 0,
     )
 
 
+def _fact(facts: Mapping[str, Any], name: str) -> float:
+    return _finite(facts.get(name, 0.0) if name in _SINCE else facts[name])
+
+
 def _places(one: NewPlaces) -> dict[str, object]:
-    return {"count": one.count, "sent": one.sent, "deciding": one.deciding, "rank": one.rank}
+    numbers = {"count": one.count, "sent": one.sent, "deciding": one.deciding, "rank": one.rank}
+    return {**numbers, "is_familiar": one.is_familiar}
 
 
 def _read_places(found: Mapping[str, Any] | None) -> NewPlaces | None:
     if found is None:
         return None
-    return NewPlaces(int(found["count"]), _finite(found["sent"]), _finite(found["deciding"]), int(found["rank"]))
+    sent, deciding = _finite(found["sent"]), _finite(found["deciding"])
+    return NewPlaces(int(found["count"]), sent, deciding, int(found["rank"]), bool(found.get("is_familiar", False)))
 
 
 def _finite(value: Any) -> float:

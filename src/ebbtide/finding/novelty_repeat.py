@@ -12,7 +12,7 @@ from ebbtide.detect.novelty import Facts, Met, NoveltyScale, score_novelty
 from ebbtide.detect.novelty_options import NoveltyOptions
 from ebbtide.finding.novelty_evidence import NoveltyEvidence
 
-_FLAGS = ("is_new", "is_stranger", "had_udp")
+_FLAGS = ("is_new", "is_stranger", "had_udp", "in_probation", "is_familiar")
 
 
 def repeat_score(evidence: NoveltyEvidence, options: NoveltyOptions) -> float:
@@ -26,6 +26,7 @@ def repeat_score(evidence: NoveltyEvidence, options: NoveltyOptions) -> float:
         np.array([is_inside for _, is_inside in kinds], np.bool_),
         np.array([one.deciding for one, _ in kinds], np.float64),
         np.array([one.rank for one, _ in kinds], np.int64),
+        np.array([one.is_familiar for one, _ in kinds], np.bool_),
     )
     scale = NoveltyScale(np.array(evidence.usual), np.array(evidence.shift))
     return float(score_novelty(facts, met, scale, options).score[0])

@@ -9,7 +9,7 @@ from ebbtide.finding.evidence import DestinationShare
 from ebbtide.finding.headline import amount_text, subject, where_to
 from ebbtide.finding.novelty_evidence import NewPlaces, NoveltyEvidence
 from ebbtide.finding.outbound_words import period_text, surprise_text
-from ebbtide.finding.text import count_text
+from ebbtide.finding.text import count_text, rfc3339
 from ebbtide.series import Entity
 
 _NAMES = {
@@ -102,7 +102,18 @@ def explain_novelty(evidence: NoveltyEvidence, unit: str) -> list[str]:
             f"Its workload is known for {count_text(facts['workload_days'])} days, with "
             f"{count_text(facts['processes'])} new processes on them."
         )
+    if evidence.image:
+        lines.append(_probation(evidence))
     return lines
+
+
+def _probation(evidence: NoveltyEvidence) -> str:
+    """The rollout, and whether it made the verdict milder."""
+    text = f"In probation since {rfc3339(evidence.image_since_ns)} after image {evidence.image}"
+    places = (one for one in (evidence.outside, evidence.inside) if one is not None)
+    if evidence.facts["is_familiar"] or any(one.is_familiar for one in places):
+        return f"{text}: what others of the same process know, or all of the workload meet at once, counts less."
+    return f"{text}; nothing that is new is known to others of the same process, so it counts in full."
 
 
 def novelty_contributions(evidence: NoveltyEvidence, unit: str) -> list[tuple[str, str, str, str]]:

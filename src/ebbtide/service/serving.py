@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from ebbtide import __version__
+from ebbtide.config import detections_of
 from ebbtide.guard import Guard
 from ebbtide.receive.settings import Receivers
 from ebbtide.receive.snippet import sender_settings
@@ -36,9 +37,11 @@ def servers_of(service: Service) -> Sequence[Server]:
 
 
 def _site(service: Service, web: WebSettings, receivers: Receivers) -> Site:
+    known = service.catalogue
+    running = detections_of(service.config.settings.detections, known, service.detectors)
     return Site(
         store=service.store,
-        catalogue=service.catalogue,
+        catalogue=known.with_changed(running),
         detectors=service.detectors,
         now=service.now,
         health=service.health,

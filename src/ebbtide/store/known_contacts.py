@@ -6,7 +6,7 @@ the day or later is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -49,6 +49,17 @@ class KnownContacts:
     past: FirstContacts
     heard: dict[str, Int64]
 
+    def entities_of(self, process: str, names: Sequence[Entity]) -> Int64:
+        """Numbers of the entities with this process that had ever sent; `names` by number, later ones included."""
+        numbers = [at for at, one in enumerate(names[: len(self.first_hour)]) if one.process == process]
+        found = np.array(numbers, np.int64)
+        return found[self.first_hour[found] < NEVER]
+
+    def is_met(self, place: int, entities: Int64) -> bool:
+        """Whether any of these entities had ever sent to a place."""
+        keys = pair_keys(entities, np.full(len(entities), place, np.int64))
+        return bool(len(entities)) and bool(among(keys, self.pairs).any())
+
     def heard_between(self, cluster: str, from_day: int, to_day: int) -> int:
         """Heard days of a cluster in [from_day, to_day)."""
         days = self.heard.get(cluster)
@@ -69,6 +80,15 @@ def pair_keys(entity: Int64, place: Int64) -> NDArray[np.void]:
     keys = np.empty(len(entity), _PAIR)
     keys["entity"], keys["place"] = entity, place
     return keys
+
+
+def among(pairs: NDArray[np.void], sorted_pairs: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Which pairs are among these, which are sorted."""
+    if not len(sorted_pairs):
+        return np.zeros(len(pairs), np.bool_)
+    at = np.minimum(np.searchsorted(sorted_pairs, pairs), len(sorted_pairs) - 1)
+    found: NDArray[np.bool_] = sorted_pairs[at] == pairs
+    return found
 
 
 def read_known(con: duckdb.DuckDBPyConnection, identity: Identity, day: int, options: NoveltyOptions) -> KnownContacts:

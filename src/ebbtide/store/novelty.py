@@ -15,7 +15,7 @@ from ebbtide.detect.novelty_options import NoveltyOptions
 from ebbtide.series import DAY_NS, HOUR_NS, Float64, Int64
 from ebbtide.store.connection import query
 from ebbtide.store.identity import Identity
-from ebbtide.store.known_contacts import ATTACK_MASK, HOURS, KnownContacts, pair_keys, read_known
+from ebbtide.store.known_contacts import ATTACK_MASK, HOURS, KnownContacts, among, pair_keys, read_known
 from ebbtide.store.learned_novelty import LearnedNovelty, learn
 from ebbtide.store.opened_days import OpenedCache
 from ebbtide.store.places import place_numbers
@@ -113,7 +113,7 @@ def _judged(
     pairs, at = np.unique(pair_keys(entity, place), return_inverse=True)
     at = at.reshape(-1)
     sums = {name: np.bincount(at, values, len(pairs)).astype(np.float64) for name, values in columns.items()}
-    is_known = _among(pairs, known.pairs) | _among(pairs, np.unique(earlier))
+    is_known = among(pairs, known.pairs) | among(pairs, np.unique(earlier))
     is_met = np.isin(pairs["place"], known.places)
     return HourContacts(
         entity=pairs["entity"].copy(),
@@ -127,12 +127,3 @@ def _judged(
         is_stranger=~is_met,
         before=before,
     )
-
-
-def _among(pairs: NDArray[np.void], sorted_pairs: NDArray[np.void]) -> NDArray[np.bool_]:
-    """Which pairs are among these, which are sorted."""
-    if not len(sorted_pairs):
-        return np.zeros(len(pairs), np.bool_)
-    at = np.minimum(np.searchsorted(sorted_pairs, pairs), len(sorted_pairs) - 1)
-    found: NDArray[np.bool_] = sorted_pairs[at] == pairs
-    return found

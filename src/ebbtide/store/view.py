@@ -30,6 +30,7 @@ from ebbtide.store.profile import Profile
 from ebbtide.store.progress import Progress
 from ebbtide.store.reading import Reading
 from ebbtide.store.risks import Risks
+from ebbtide.store.rollouts import Rollouts
 from ebbtide.store.search import FindingSearch
 from ebbtide.store.segments import CommittedSegments
 from ebbtide.store.trailing_sums import TrailingReading
@@ -54,6 +55,7 @@ class View:
     search: FindingSearch
     profile: Profile
     novelty: NoveltyReading
+    rollouts: Rollouts
 
     def __init__(
         self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments, cache: OpenedCache
@@ -81,6 +83,7 @@ class View:
         self.coverage = Coverage(con)
         self.search = FindingSearch(con)
         self.profile = Profile(con, identity, segments)
+        self.rollouts = Rollouts(con, identity, segments)
 
     @property
     def floors(self) -> dict[str, float]:

@@ -152,7 +152,10 @@ class EntityList(BaseModel):
 
 
 class Learning(BaseModel):
-    """What is known of an entity: `days` of history of `of_days`, and what that allows in one sentence."""
+    """What is known of an entity: `days` of history, and what that allows in one sentence.
+
+    `image` is what it changed to at `image_since`, while that is within the hours of a probation; else "" and null.
+    """
 
     state: str
     text: str
@@ -160,6 +163,8 @@ class Learning(BaseModel):
     last: str | None
     hours: int
     days: float
+    image: str = ""
+    image_since: str | None = None
 
 
 class EntityAnswer(BaseModel):

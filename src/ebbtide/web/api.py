@@ -191,7 +191,7 @@ def get_entity(path: EntityPath, site: TheSite, view: TheView, _: ApiReader) -> 
     return EntityAnswer(
         entity=EntityName.of(entity),
         metrics=metrics_of(view, numbers, until_ns),
-        learning=learning(view, numbers),
+        learning=learning(view, numbers, until_ns),
         findings=view.search.pulse(everything).findings,
     )
 

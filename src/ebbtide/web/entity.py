@@ -10,6 +10,7 @@ from ebbtide.errors import NotFoundError
 from ebbtide.finding.headline import unit_of
 from ebbtide.finding.text import rfc3339
 from ebbtide.series import DAY_NS, HOUR_NS, Entity, Float64
+from ebbtide.store.learned_novelty import workload_of
 from ebbtide.store.profile import Known
 from ebbtide.store.search import Search
 from ebbtide.store.view import View
@@ -42,8 +43,8 @@ def unit_in(view: View, metric: str) -> str:
     return unit_of(metric, units.pop() if len(units) == 1 else "")
 
 
-def learning(view: View, numbers: Sequence[int]) -> Learning:
-    """How much of the entity is known, and what that allows."""
+def learning(view: View, numbers: Sequence[int], until_ns: int) -> Learning:
+    """How much of the entity is known, what that allows, and whether its workload is in probation at `until_ns`."""
     first, last, hours = view.profile.span_hours(numbers)
     if hours == 0:
         text = "Nothing it sent is stored. Silence is not safety: look whether its source still reports."
@@ -55,7 +56,12 @@ def learning(view: View, numbers: Sequence[int]) -> Learning:
         state, text = "learning", "Under two weeks of traffic: it is judged, by a short memory. Expect more findings."
     else:
         state, text = "learned", "Two weeks of traffic or more: it is judged by what it usually does."
-    return Learning(state=state, text=text, first=rfc3339(first), last=rfc3339(last), hours=hours, days=days)
+    workloads = {workload_of(view.identity.entities[one]) for one in numbers}
+    rollout = max(view.rollouts.of(workloads, until_ns).values(), key=lambda one: one.since_ns, default=None)
+    return Learning(
+        state=state, text=text, first=rfc3339(first), last=rfc3339(last), hours=hours, days=days,
+        image=rollout.version if rollout else "", image_since=rfc3339(rollout.since_ns) if rollout else None,
+    )  # fmt: skip
 
 
 def series(view: View, entity: Entity, numbers: Sequence[int], metric: str, until_ns: int) -> SeriesAnswer:

@@ -83,7 +83,7 @@ def entity_page(path: str, request: Request, site: TheSite, view: TheView, who: 
         metrics=metrics,
         metric=metric,
         unit=heat.unit,
-        learning=learning(view, numbers),
+        learning=learning(view, numbers, until_ns),
         heat=[
             (day, list(enumerate(zip(shades, row, strict=True))))
             for day, shades, row in zip(WEEKDAYS, levels(mean), heat.mean, strict=True)
