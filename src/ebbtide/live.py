@@ -188,8 +188,7 @@ class Clockwork:
         last = {episode.finding.uid: episode for _, episode in told}
         marked = {one.uid: one.hidden_by for one in filtered(self._store, [e.finding for e in last.values()], now_ns)}
         told = [(change, _marked(episode, marked[episode.finding.uid])) for change, episode in told]
-        for episode in {episode.finding.uid: episode for _, episode in told}.values():
-            self._store.findings.save(episode)
+        self._store.findings.save_all(episode for _, episode in told)
         queue(self._store.outbox, told, self.outlet.sinks, now_ns, self.outlet.link, self.outlet.bounds)
         return told
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 import duckdb
 
+from ebbtide.store.bulk import insert
 from ebbtide.store.findings import Transaction
 
 _COLUMNS = "number, sink, uid, change, queued_ns, attempts, document"
+_KINDS = ("nextval('outbox_numbers')", "VARCHAR", "VARCHAR", "VARCHAR", "BIGINT", "INTEGER", "VARCHAR")
 #: Errors are kept for a person to read, not for analysis.
 _LONGEST_ERROR = 500
 
@@ -90,13 +92,10 @@ class Outbox:
         Where the sink then holds more than its bounds, its oldest updates go first, then its oldest rows of any kind;
         each is counted as dropped.
         """
-        count = 0
-        for one in messages:
-            values = [sink, one.uid, one.change, one.queued_ns, one.document]
-            self._con.execute("INSERT INTO outbox VALUES (nextval('outbox_numbers'), ?, ?, ?, ?, 0, ?)", values)
-            count += 1
-        if count:
-            self._count(sink, {"queued": count})
+        rows = [(sink, one.uid, one.change, one.queued_ns, 0, one.document) for one in messages]
+        if rows:
+            insert(self._con, "outbox", _KINDS, rows)
+            self._count(sink, {"queued": len(rows)})
             self._shrink(sink, bounds or Bounds())
 
     def head(self, sink: str, most: int) -> list[Row]:
