@@ -27,7 +27,7 @@ def test_many_objects_are_read_in_one_go_as_one_by_one():
         ]
         store.risks.add(parts)
         wanted = [("o0", "system"), ("o1", "user"), ("o9", "system")]
-        read = store.risks.of_each(wanted, 12)
-        assert read == {one: store.risks.of(*one, 12) for one in wanted}
+        read = store.risks.of_each(wanted, 10)
+        assert read == {one: store.risks.of(*one, 10) for one in wanted}
         assert [len(one) for one in read.values()] == [1, 2, 0]
         assert store.risks.of_each([], 0) == {}
