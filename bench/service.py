@@ -34,7 +34,7 @@ import numpy as np
 from bodies import STEP_NS, bodies, encode_points
 from ebbtide.series import HOUR_NS, MINUTE_NS, SECOND_NS
 from history import METRICS
-from receive import OTLP, memory_mib, over_http, retime_points
+from receive import OTLP, Send, memory_mib, over_http, retime_points
 from report import Row, machine, show
 
 RATE_AIM, DELAY_AIM_S, PAGE_AIM_S = 150_000, 30.0, 1.0
@@ -163,16 +163,22 @@ def send(rounds: Rounds, port: int, size: int, until_s: float, watched: Watched)
     """Send until then; an answer that asks for patience gets it."""
     post = over_http(port, "/v1/metrics", OTLP)
     while time.monotonic() < until_s:
-        body, end_ns = rounds.take()
-        while True:
-            try:
-                post(body)
-                break
-            except (RuntimeError, OSError, http.client.HTTPException):
-                watched.refused += 1
-                time.sleep(0.2)
-                post = over_http(port, "/v1/metrics", OTLP)
-        watched.answered(size, end_ns)
+        post = send_once(rounds, port, size, watched, post)
+
+
+def send_once(rounds: Rounds, port: int, size: int, watched: Watched, post: Send) -> Send:
+    """Send the next request until it is taken; what to send the one after it with."""
+    body, end_ns = rounds.take()
+    while True:
+        try:
+            post(body)
+            break
+        except (RuntimeError, OSError, http.client.HTTPException):
+            watched.refused += 1
+            time.sleep(0.2)
+            post = over_http(port, "/v1/metrics", OTLP)
+    watched.answered(size, end_ns)
+    return post
 
 
 def look(web: int, until_s: float, watched: Watched) -> None:
@@ -221,21 +227,15 @@ def measure(seconds: float, series: int, size: int, connections: int, findings: 
                 rounds = Rounds(made, burst)
                 warm = Watched()
                 began = time.monotonic()
+                post = over_http(ports[0], "/v1/metrics", OTLP)
                 while warm.acknowledged < len(made) * size:
-                    send_once(rounds, ports[0], size, warm)
+                    post = send_once(rounds, ports[0], size, warm, post)
                 first_s = time.monotonic() - began
                 watched.newest_ns = warm.newest_ns
                 rss = load(rounds, ports, size, seconds, connections, watched, server.pid)
             finally:
                 server.terminate()
     return rows(watched, seconds, len(made) * size / first_s, rss)
-
-
-def send_once(rounds: Rounds, port: int, size: int, watched: Watched) -> None:
-    post = over_http(port, "/v1/metrics", OTLP)
-    body, end_ns = rounds.take()
-    post(body)
-    watched.answered(size, end_ns)
 
 
 def await_ready(web: int, server: subprocess.Popen[bytes]) -> None:
