@@ -6,7 +6,7 @@ of the series is 30 s of theirs. Every fourteenth round some entities send much 
 them, and a webhook on loopback notes when. Its delay counts from the answer that moved the watermark past the instant
 that was judged. Prints a table; ends by itself.
 
-Usage: python bench/service.py [--seconds 600] [--series 1000000] [--size 10000] [--connections 8]
+Usage: python bench/service.py [--seconds 600] [--series 1000000] [--size 10000] [--connections 8] [--findings 2000]
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ import numpy as np
 
 from bodies import STEP_NS, bodies, encode_points
 from ebbtide.series import HOUR_NS, MINUTE_NS, SECOND_NS
-from receive import OTLP, memory_mib, over_http, retime_points
+from history import METRICS
+from receive import OTLP, Send, memory_mib, over_http, retime_points
 from report import Row, machine, show
 
 RATE_AIM, DELAY_AIM_S, PAGE_AIM_S = 150_000, 30.0, 1.0
@@ -112,6 +113,8 @@ def hook(watched: Watched) -> Iterator[int]:
     """A webhook's receiver; gives its port."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # receivers keep connections open
+
         def do_POST(self) -> None:
             watched.told(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(204)
@@ -160,16 +163,22 @@ def send(rounds: Rounds, port: int, size: int, until_s: float, watched: Watched)
     """Send until then; an answer that asks for patience gets it."""
     post = over_http(port, "/v1/metrics", OTLP)
     while time.monotonic() < until_s:
-        body, end_ns = rounds.take()
-        while True:
-            try:
-                post(body)
-                break
-            except (RuntimeError, OSError, http.client.HTTPException):
-                watched.refused += 1
-                time.sleep(0.2)
-                post = over_http(port, "/v1/metrics", OTLP)
-        watched.answered(size, end_ns)
+        post = send_once(rounds, port, size, watched, post)
+
+
+def send_once(rounds: Rounds, port: int, size: int, watched: Watched, post: Send) -> Send:
+    """Send the next request until it is taken; what to send the one after it with."""
+    body, end_ns = rounds.take()
+    while True:
+        try:
+            post(body)
+            break
+        except (RuntimeError, OSError, http.client.HTTPException):
+            watched.refused += 1
+            time.sleep(0.2)
+            post = over_http(port, "/v1/metrics", OTLP)
+    watched.answered(size, end_ns)
+    return post
 
 
 def look(web: int, until_s: float, watched: Watched) -> None:
@@ -197,11 +206,12 @@ def get(port: int, path: str) -> bytes:
         return bytes(answer.read())
 
 
-def measure(seconds: float, series: int, size: int, connections: int) -> list[Row]:
+def measure(seconds: float, series: int, size: int, connections: int, findings: int) -> list[Row]:
     """Serve, send everything once so that every series is known, then measure for so long."""
     points = encode_points(series)
     made = list(bodies(points, size, is_single=False))
-    burst = next(iter(bodies(encode_points(size, BURST_FACTOR, series), size, is_single=False)))
+    loud = encode_points(size, BURST_FACTOR, series)[: findings * len(METRICS)]
+    burst = next(iter(bodies([*loud, *points[len(loud) : size]], size, is_single=False)))
     del points
     watched, ports = Watched(), (free_port(), free_port())
     with tempfile.TemporaryDirectory() as folder, hook(watched) as hook_port:
@@ -217,21 +227,15 @@ def measure(seconds: float, series: int, size: int, connections: int) -> list[Ro
                 rounds = Rounds(made, burst)
                 warm = Watched()
                 began = time.monotonic()
+                post = over_http(ports[0], "/v1/metrics", OTLP)
                 while warm.acknowledged < len(made) * size:
-                    send_once(rounds, ports[0], size, warm)
+                    post = send_once(rounds, ports[0], size, warm, post)
                 first_s = time.monotonic() - began
                 watched.newest_ns = warm.newest_ns
                 rss = load(rounds, ports, size, seconds, connections, watched, server.pid)
             finally:
                 server.terminate()
     return rows(watched, seconds, len(made) * size / first_s, rss)
-
-
-def send_once(rounds: Rounds, port: int, size: int, watched: Watched) -> None:
-    post = over_http(port, "/v1/metrics", OTLP)
-    body, end_ns = rounds.take()
-    post(body)
-    watched.answered(size, end_ns)
 
 
 def await_ready(web: int, server: subprocess.Popen[bytes]) -> None:
@@ -293,9 +297,10 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=1_000_000)
     parser.add_argument("--size", type=int, default=10_000)
     parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--findings", type=int, default=2000, help="entities in a burst, at most a fifth of the size")
     options = parser.parse_args()
     print("  ".join(f"{name} {value}" for name, value in machine().items()))
-    found = measure(options.seconds, options.series, options.size, options.connections)
+    found = measure(options.seconds, options.series, options.size, options.connections, options.findings)
     show(f"the service under load, {options.series:,} series, {options.seconds:.0f} s", found)
     if missed := [row.what for row in found if row.is_met is False]:
         raise SystemExit(f"\nmissed: {'; '.join(missed)}")

@@ -84,7 +84,9 @@ def weigh(
 
     `clusters` are those judged at this instant (None: all): incidents of others end by their own time.
     """
-    added = [(finding, one) for finding, one in added if one not in store.risks.of(*_key(one), one.event.at_ns - 1)]
+    first_ns = min((one.event.at_ns for _, one in added), default=at_ns)
+    before = store.risks.of_each({_key(one) for _, one in added}, first_ns - 1)
+    added = [(finding, one) for finding, one in added if one not in before[_key(one)]]
     store.risks.add(one for _, one in added)
     lasting = store.notices.lasting(INCIDENT.id)
     entities = {_subject(one.event): finding for finding, one in added}
@@ -94,9 +96,10 @@ def weigh(
         if subject not in entities and (clusters is None or one.record.entity.cluster in clusters)
     ]
     changes = []
-    for subject in [*entities, *sorted(watched)]:
-        name, kind = _parts(subject)
-        history = store.risks.of(name, kind, at_ns - TACTICS_SPAN_NS)
+    subjects = [*entities, *sorted(watched)]
+    histories = store.risks.of_each([_parts(one) for one in subjects], at_ns - TACTICS_SPAN_NS)
+    for subject in subjects:
+        history = histories[_parts(subject)]
         # Late findings lie in the past: an object is judged as of the latest that is known of it.
         now_ns = max([at_ns, *(one.event.at_ns for one in history)])
         told = _change(subject, lasting.get(subject), entities.get(subject), assess(history, now_ns), now_ns)

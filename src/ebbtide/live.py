@@ -200,8 +200,7 @@ class Clockwork:
             (Change.OPENED if change is Change.UPDATED and _is_shown_again(one, hidden) else change, one)
             for change, one in told
         ]
-        for episode in {episode.finding.uid: episode for _, episode in told}.values():
-            self._store.findings.save(episode)
+        self._store.findings.save_all(episode for _, episode in told)
         queue(self._store.outbox, told, self.outlet.sinks, now_ns, self.outlet.link, self.outlet.bounds)
         return told
 

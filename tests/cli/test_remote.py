@@ -74,6 +74,7 @@ def test_what_is_decided_is_kept_by_the_service(ebbtide, files, served):
         ("verdict", uid[:8], "attack", "--note", "a paste site"),
         ("filters", "add", "new", "--match", '{workload="checkout"}', "--reason", "why", "--owner", "ann"),
         ("filters", "remove", "none"),
+        ("allow", "prod/shop/w1", "--to", "203.0.113.9", "--to", 'a"b', "--reason", "why", "--owner", "ann"),
     ):
         of_file = ebbtide(*words, "--db", files[0])
         assert ebbtide(*words, *served) == of_file, words
@@ -82,7 +83,10 @@ def test_what_is_decided_is_kept_by_the_service(ebbtide, files, served):
     [decided] = verdicts_of(served, uid)
     assert (decided["verdict"], decided["author"], decided["note"]) == ("attack", "admin", "a paste site")
     names = [one["name"] for one in json.loads(ebbtide("filters", "list", "--json", *served).out)]
-    assert names == ["new", "some"]
+    assert names == ["known-prod-shop-w1", "new", "some"]
+    columns = ("name", "matchers", "reason")
+    told = [json.loads(ebbtide("filters", "list", "--json", *where).out) for where in (served, ("--db", files[0]))]
+    assert len({json.dumps([[one[key] for key in columns] for one in rows]) for rows in told}) == 1
 
 
 def verdicts_of(served: list[str], uid: str) -> list[dict]:

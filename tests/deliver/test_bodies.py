@@ -108,7 +108,7 @@ def test_the_collectors_codes_tell_event_from_settings(status, code, error):
 
 @pytest.mark.parametrize("one", [delivery(), nasty()], ids=["plain", "nasty"])
 def test_log_records_are_what_the_published_messages_say(one):
-    request = json_format.Parse(json.dumps(request_of(one, NOON_NS + 1)), ExportLogsServiceRequest())
+    request = json_format.Parse(json.dumps(request_of([one], NOON_NS + 1)), ExportLogsServiceRequest())
     [record] = request.resource_logs[0].scope_logs[0].log_records
     assert (record.time_unix_nano, record.observed_time_unix_nano) == (NOON_NS, NOON_NS + 1)
     attributes = {one.key: one.value for one in record.attributes}

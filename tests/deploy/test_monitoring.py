@@ -68,7 +68,8 @@ def promtool(*arguments: object) -> subprocess.CompletedProcess[str]:
 def served(tmp_path_factory) -> Iterator[int]:
     """The port of a real service."""
     store = tmp_path_factory.mktemp("served") / "s.duckdb"
-    text = f"store: {{path: {store}}}\nclusters: [prod]\nsinks: {{log: {{type: lines, path: {store}.txt}}}}\n"
+    text = f"store: {{path: {store}, disk_budget: 1GiB}}\nclusters: [prod]\n"
+    text += f"sinks: {{log: {{type: lines, path: {store}.txt}}}}\n"
     text += "receivers: {otlp_http: {address: '127.0.0.1:0'}}\nweb: {address: '127.0.0.1:0'}\n"
     fronts: list[Front] = []
 

@@ -6,6 +6,7 @@ from ebbtide.health import Problem, Severity, SourceState
 from ebbtide.series import HOUR_NS, MINUTE_NS
 from ebbtide.service.vitals import Figures, Vitals, hiding_shares
 from ebbtide.store.outbox import Message
+from ebbtide.store.retention import Retention
 from ebbtide.store.store import Store
 from serviced import SINKS, rounds_of
 
@@ -107,3 +108,18 @@ def test_a_store_that_cannot_be_opened_anew_is_told_and_the_rest_as_well(tmp_pat
 def test_a_filter_that_hides_most_is_told_once_there_are_enough_findings():
     assert hiding_shares([("a",)] * 19) == {}
     assert hiding_shares([("a",)] * 15 + [("a", "b")] * 5) == {"a": 1.0, "b": 0.25}
+
+
+def test_the_disk_and_its_budget_are_told(tmp_path):
+    with Store.open(tmp_path / "s.duckdb") as store:
+        store.append(batch_of([Point(60 * minute, 1.0, span_s=60) for minute in range(1, 60)]), 1)
+        store.checkpoint()
+        rounds = rounds_of(store, 0)
+        told = vitals_of(store, rounds).gather(HOUR_NS).capacity
+        assert "budget_bytes" not in told
+        rounds.retention = Retention(disk_budget_bytes=1 << 30)
+        told = vitals_of(store, rounds).gather(HOUR_NS).capacity
+
+    assert 0 < told["held_bytes"] <= told["file_bytes"]
+    assert told["budget_bytes"] == 0.75 * 2**30
+    assert 0 < told["disk_free_bytes"] < told["disk_size_bytes"]

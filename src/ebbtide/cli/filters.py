@@ -10,7 +10,7 @@ import typer
 
 from ebbtide.cli import console
 from ebbtide.cli.options import DEFAULT_DB, Db, Json, parse_span
-from ebbtide.cli.remote import Server, TokenFile, in_path, remote_of
+from ebbtide.cli.remote import Remote, Server, TokenFile, in_path, remote_of
 from ebbtide.finding.filters import Filter, matchers_text, parse_matchers
 from ebbtide.finding.text import rfc3339
 from ebbtide.series import SECOND_NS
@@ -71,15 +71,20 @@ def add_command(
     ends_ns = None if expires == "never" else now_ns + parse_span(expires)
     added = Filter(name, parse_matchers(match, "--match"), owner, reason, now_ns, ends_ns)
     if remote := remote_of(server, token_file):
-        found = remote.post("/filters/preview", {"matchers": match})["of"]
-        wanted = {"name": name, "matchers": match, "reason": reason, "expires": expires}
-        covered = remote.post("/filters", wanted)["covered"]
+        covered, found = keep_in(remote, name, match, reason, expires)
     else:
         with Store.open(db, is_new_allowed=False) as store:
             covered, found = add_filter(store, added, now_ns)
     console.say(f"Filter {name} hides {covered} of {found} findings there are.")
     if covered > found / 2:
         console.warn("that is more than half of all findings: would a narrower matcher do?")
+
+
+def keep_in(remote: Remote, name: str, matchers: str, reason: str, expires: str) -> tuple[int, int]:
+    """Have a service keep a filter: how many findings it covers, of how many. Raises as `Remote.post`."""
+    found = remote.post("/filters/preview", {"matchers": matchers})["of"]
+    wanted = {"name": name, "matchers": matchers, "reason": reason, "expires": expires}
+    return int(remote.post("/filters", wanted)["covered"]), int(found)
 
 
 @app.command("remove", help="Remove a filter; what it hid is shown again.")

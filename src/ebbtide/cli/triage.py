@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ebbtide.cli import console
+from ebbtide.cli.filters import keep_in
 from ebbtide.cli.options import DEFAULT_DB, Db, Json, parse_span, parse_time
 from ebbtide.cli.remote import Server, TokenFile, in_path, remote_of
 from ebbtide.errors import NotFoundError, UsageError
@@ -81,14 +82,22 @@ def allow_command(
     name: Annotated[str | None, typer.Option("--name", help="The filter's name. Default: made of the entity.")] = None,
     expires: Annotated[str, typer.Option(help="After how long it ends; `never` for never.")] = "90d",
     db: Db = DEFAULT_DB,
+    server: Server = None,
+    token_file: TokenFile = None,
 ) -> None:
-    """Add a filter on destinations; a single byte to any other brings the finding back."""
+    """Add a filter on destinations; a single byte to any other brings the finding back.
+
+    In a service its owner is the token's name.
+    """
     now_ns = time.time_ns()
     ends_ns = None if expires == "never" else now_ns + parse_span(expires)
     called = name or f"known-{entity.replace('/', '-')}"
     added = Filter(called, known_destinations(entity, to), owner, reason, now_ns, ends_ns)
-    with Store.open(db, is_new_allowed=False) as store:
-        covered, found = add_filter(store, added, now_ns)
+    if remote := remote_of(server, token_file):
+        covered, found = keep_in(remote, called, matchers_text(added.matchers), reason, expires)
+    else:
+        with Store.open(db, is_new_allowed=False) as store:
+            covered, found = add_filter(store, added, now_ns)
     console.say(f"Filter {called} hides {covered} of {found} findings there are.")
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from ebbtide.deliver.http import Client, HttpSettings
 from ebbtide.deliver.secret import Secret
-from ebbtide.deliver.sink import Delivery, Sink
+from ebbtide.deliver.sink import Delivery, Outcome, Sink
+from ebbtide.deliver.together import in_lists
 from ebbtide.deliver.wording import tokens_of
 from ebbtide.detect.detection import Duration
 from ebbtide.finding.lifecycle import CLOSE_AFTER_NS, Change
@@ -64,7 +65,7 @@ class AlertmanagerSettings(HttpSettings):
 
 
 class Alertmanager:
-    """Posts one alert at a time."""
+    """Posts alerts; while several findings wait, as one list."""
 
     def __init__(self, settings: AlertmanagerSettings, client: Client) -> None:
         self._settings = settings
@@ -72,14 +73,22 @@ class Alertmanager:
 
     def send(self, delivery: Delivery, now_ns: int) -> None:
         """Post the alert. Raises Retryable or Permanent."""
+        self._post([delivery], now_ns)
+
+    def send_together(self, deliveries: Sequence[Delivery], now_ns: int) -> list[Outcome]:
+        """Post the alerts in lists that hold each finding once."""
+        with self._client.kept():
+            return in_lists(deliveries, lambda part: self._post(part, now_ns))
+
+    def _post(self, deliveries: Sequence[Delivery], now_ns: int) -> None:
         headers = {"Content-Type": "application/json"}
         if self._settings.bearer is not None:
             headers["Authorization"] = f"Bearer {self._settings.bearer.get_secret_value()}"
-        alert = alert_of(delivery, now_ns, self._settings.labels, self._settings.hold)
-        self._client.deliver(json.dumps([alert]).encode(), headers, now_ns)
+        alerts = [alert_of(one, now_ns, self._settings.labels, self._settings.hold) for one in deliveries]
+        self._client.deliver(json.dumps(alerts).encode(), headers, now_ns)
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing is open between calls."""
 
 
 def alert_of(delivery: Delivery, now_ns: int, labels: Mapping[str, str], hold_ns: int) -> dict[str, object]:

@@ -8,10 +8,12 @@ Proxies of the environment are not used: the address that was judged is the one 
 from __future__ import annotations
 
 import http.client
+import select
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Self
@@ -98,30 +100,78 @@ class Reply:
 
 
 class Client:
-    """Posts to one URL. A connection per delivery: findings are few, and a fresh one is never half-dead."""
+    """Posts to one URL, from one thread. A connection per delivery, unless it is `kept` over several.
+
+    Findings are few, and a fresh connection is never half-dead; only while many wait is one kept between them.
+    """
 
     def __init__(self, settings: HttpSettings, *, path: str = "", resolve: Resolve = system_resolve) -> None:
         self._settings = settings
         self._parts = urlsplit(settings.url.rstrip("/") + path if path else settings.url)
         self._context = settings.tls.context() if self._parts.scheme == "https" else None
         self._resolve = resolve
+        self._is_keeping = False
+        self._line: socket.socket | None = None
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Within it one connection is used for all posts, as long as the peer keeps it open too."""
+        self._is_keeping = True
+        try:
+            yield
+        finally:
+            self._is_keeping = False
+            self._hang_up()
 
     def post(self, body: bytes, headers: Mapping[str, str], now_ns: int) -> Reply:
         """The answer, whatever its status. Raises Retryable where there is none within the time."""
-        parts, settings = self._parts, self._settings
+        settings = self._settings
         deadline = time.monotonic() + settings.timeout_s
-        host = parts.hostname or ""
-        port = parts.port or (443 if self._context else 80)
-        address = dialled(host, port, allow_private=settings.allow_private, resolve=self._resolve)
         try:
-            with dial(address, port, host, self._context, deadline) as sock:
-                return _exchange(sock, deadline, parts, body, headers, now_ns)
+            return self._post(body, headers, now_ns, deadline)
         except ssl.SSLError as error:
             raise refused(settings.target, error) from None
         except TimeoutError:
             raise Retryable(f"{settings.target} did not answer within {settings.timeout_s:g} s") from None
         except (OSError, http.client.HTTPException) as error:
             raise Retryable(f"{settings.target}: {_words(error)}") from None
+
+    def _post(self, body: bytes, headers: Mapping[str, str], now_ns: int, deadline: float) -> Reply:
+        """Over the kept connection; over a new one where there is none, or the peer closed it between two posts."""
+        if self._line is not None and not _has_spoken(self._line):
+            try:
+                return self._over(self._line, body, headers, now_ns, deadline)
+            except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):  # closed as we wrote
+                pass
+        self._hang_up()
+        parts = self._parts
+        host, port = parts.hostname or "", parts.port or (443 if self._context else 80)
+        allow_private = self._settings.allow_private
+        address = dialled(host, port, allow_private=allow_private, resolve=self._resolve)
+        self._line = dial(address, port, host, self._context, deadline)
+        return self._over(self._line, body, headers, now_ns, deadline)
+
+    def _over(
+        self, line: socket.socket, body: bytes, headers: Mapping[str, str], now_ns: int, deadline: float
+    ) -> Reply:
+        is_good = False
+        try:
+            reply, may_stay = _exchange(line, deadline, self._parts, body, self._fixed | dict(headers), now_ns)
+            is_good = may_stay and self._is_keeping
+        finally:
+            if not is_good:
+                self._hang_up()
+        return reply
+
+    @property
+    def _fixed(self) -> dict[str, str]:
+        connection = "keep-alive" if self._is_keeping else "close"
+        return {"User-Agent": f"ebbtide/{__version__}", "Connection": connection}
+
+    def _hang_up(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
     def deliver(self, body: bytes, headers: Mapping[str, str], now_ns: int) -> Reply:
         """A good answer. Raises Permanent where the peer refuses this body, Retryable for everything else."""
@@ -148,19 +198,26 @@ def _words(error: Exception) -> str:
     return one_line(str(error), 200)
 
 
+def _has_spoken(line: socket.socket) -> bool:
+    """Whether a connection on which nothing is awaited has something to read: it was closed, or is out of step."""
+    look = select.poll()
+    look.register(line, select.POLLIN)
+    return bool(look.poll(0))
+
+
 def _exchange(
-    sock: socket.socket, deadline: float, parts: SplitResult, body: bytes, headers: Mapping[str, str], now_ns: int
-) -> Reply:
-    connection = http_over(sock, parts.netloc, deadline)
+    line: socket.socket, deadline: float, parts: SplitResult, body: bytes, headers: Mapping[str, str], now_ns: int
+) -> tuple[Reply, bool]:
+    """The answer, and whether another request may follow on this connection."""
+    connection = http_over(line, parts.netloc, deadline)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    fixed = {"User-Agent": f"ebbtide/{__version__}", "Connection": "close"}
-    connection.request("POST", path, body, {**fixed, **headers})
+    connection.request("POST", path, body, dict(headers))
     with connection.getresponse() as response:
         wait_s = _retry_after_s(response.headers.get("Retry-After", ""), now_ns)
         said = response.read(LARGEST_REPLY_BYTES)
         if response.length and len(said) < LARGEST_REPLY_BYTES:
             raise http.client.IncompleteRead(said, response.length)  # `read` with a limit takes a cut body for a whole
-        return Reply(response.status, said, wait_s)
+        return Reply(response.status, said, wait_s), response.isclosed() and not response.will_close
 
 
 def _retry_after_s(text: str, now_ns: int) -> float | None:

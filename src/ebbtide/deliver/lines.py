@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -16,7 +17,8 @@ from pydantic import AfterValidator
 
 from ebbtide.deliver.message import to_object
 from ebbtide.deliver.ocsf import to_event
-from ebbtide.deliver.sink import Delivery, Retryable, Sink, SinkSettings
+from ebbtide.deliver.sink import Delivery, Outcome, Retryable, Sink, SinkSettings
+from ebbtide.deliver.together import held
 from ebbtide.deliver.wording import Format, check_template, render
 
 
@@ -45,20 +47,31 @@ class LinesSettings(SinkSettings):
 
 
 class Lines:
-    """Appends one line at a time."""
+    """Appends lines; while several changes wait, all of them before the file is synced once."""
 
     def __init__(self, settings: LinesSettings) -> None:
         self._settings = settings
 
     def send(self, delivery: Delivery, now_ns: int) -> None:  # noqa: ARG002  (a line holds the change's own time)
         """Append the line. Raises Retryable where the disk does not take it."""
-        line = self._line(delivery).encode("utf-8", "replace") + b"\n"
+        self._append([delivery])
+
+    def send_together(self, deliveries: Sequence[Delivery], now_ns: int) -> list[Outcome]:  # noqa: ARG002  as `send`
+        """Append the lines, all or none of them."""
+        try:
+            self._append(deliveries)
+        except Retryable as error:
+            return [error, *(held() for _ in deliveries[1:])]
+        return [None for _ in deliveries]
+
+    def _append(self, deliveries: Sequence[Delivery]) -> None:
+        lines = b"".join(self._line(one).encode("utf-8", "replace") + b"\n" for one in deliveries)
         try:
             if self._settings.path == "-":
-                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.write(lines)
                 sys.stdout.buffer.flush()
             else:
-                append(Path(self._settings.path), line)
+                append(Path(self._settings.path), lines)
         except OSError as error:
             raise Retryable(f"cannot write to {self._settings.target}: {error.strerror or error}") from None
 

@@ -7,7 +7,7 @@ strings) and the logs data model's severity numbers.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from pydantic import field_validator
@@ -15,7 +15,8 @@ from pydantic import field_validator
 from ebbtide import __version__
 from ebbtide.deliver.http import Client, HttpSettings
 from ebbtide.deliver.secret import Secret
-from ebbtide.deliver.sink import Delivery, Permanent, Sink
+from ebbtide.deliver.sink import Delivery, Outcome, Permanent, Sink
+from ebbtide.deliver.together import in_lists
 from ebbtide.deliver.wording import severity, tokens_of
 
 #: INFO, INFO2, WARN, ERROR, FATAL of the data model.
@@ -50,7 +51,7 @@ class OtlpLogsSettings(HttpSettings):
 
 
 class OtlpLogs:
-    """Exports one record at a time."""
+    """Exports records; while several findings wait, in one request."""
 
     def __init__(self, settings: OtlpLogsSettings, client: Client) -> None:
         self._headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
@@ -58,19 +59,34 @@ class OtlpLogs:
 
     def send(self, delivery: Delivery, now_ns: int) -> None:
         """Export the record. Raises Retryable or Permanent."""
-        body = json.dumps(request_of(delivery, now_ns)).encode()
+        self._post([delivery], now_ns)
+
+    def send_together(self, deliveries: Sequence[Delivery], now_ns: int) -> list[Outcome]:
+        """Export the records in as few requests as hold each finding once."""
+        with self._client.kept():
+            return in_lists(deliveries, lambda part: self._post(part, now_ns))
+
+    def _post(self, deliveries: Sequence[Delivery], now_ns: int) -> None:
+        body = json.dumps(request_of(deliveries, now_ns)).encode()
         reply = self._client.deliver(body, {**self._headers, "Content-Type": "application/json"}, now_ns)
         if rejected(reply.body):
             raise Permanent("the collector rejected the log record (partial success)")
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing is open between calls."""
 
 
-def request_of(delivery: Delivery, now_ns: int) -> dict[str, object]:
-    """An ExportLogsServiceRequest with the delivery as its one record."""
+def request_of(deliveries: Sequence[Delivery], now_ns: int) -> dict[str, object]:
+    """An ExportLogsServiceRequest with a record for each delivery."""
+    scope = {"name": "ebbtide.deliver", "version": __version__}
+    resource = {"attributes": [_text("service.name", "ebbtide"), _text("service.version", __version__)]}
+    records = [_record(one, now_ns) for one in deliveries]
+    return {"resourceLogs": [{"resource": resource, "scopeLogs": [{"scope": scope, "logRecords": records}]}]}
+
+
+def _record(delivery: Delivery, now_ns: int) -> dict[str, object]:
     words = tokens_of(delivery)
-    record = {
+    return {
         "timeUnixNano": str(delivery.at_ns),
         "observedTimeUnixNano": str(now_ns),
         "severityNumber": _SEVERITY[severity(delivery.finding.risk.score)],
@@ -79,9 +95,6 @@ def request_of(delivery: Delivery, now_ns: int) -> dict[str, object]:
         "body": {"stringValue": words["test"] + words["headline"]},
         "attributes": _attributes(delivery, words),
     }
-    scope = {"name": "ebbtide.deliver", "version": __version__}
-    resource = {"attributes": [_text("service.name", "ebbtide"), _text("service.version", __version__)]}
-    return {"resourceLogs": [{"resource": resource, "scopeLogs": [{"scope": scope, "logRecords": [record]}]}]}
 
 
 def _attributes(delivery: Delivery, words: Mapping[str, str]) -> list[dict[str, object]]:

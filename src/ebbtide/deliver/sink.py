@@ -6,8 +6,9 @@ arriving is raised as `Retryable` or `Permanent`: there is no third way, and not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,6 +57,14 @@ class Permanent(DeliveryError):
     """The peer will never take this delivery, whatever is waited or mended: it becomes a dead letter at once."""
 
 
+class Held(Retryable):
+    """A delivery was not tried in this call, because another one failed before it: no attempt of its own."""
+
+
+#: What became of one delivery among several: None where it arrived, else what `send` would have raised.
+Outcome: TypeAlias = Exception | None
+
+
 class Sink(Protocol):
     """Where findings go.
 
@@ -82,6 +91,18 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of connections and files."""
+
+
+@runtime_checkable
+class Together(Protocol):
+    """What a sink has besides, if it can take several deliveries in one call: as `Sink`, with these differences.
+
+    - The changes of one finding arrive in their order; those of different findings may arrive in any.
+    - What arrived is confirmed for all at once: after a crash each of them may come once more.
+    """
+
+    def send_together(self, deliveries: Sequence[Delivery], now_ns: int) -> list[Outcome]:
+        """Hand these over, in order; what became of each, in the same order. Raises nothing that `send` may raise."""
 
 
 class SinkSettings(BaseModel):

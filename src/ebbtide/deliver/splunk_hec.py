@@ -8,11 +8,13 @@ changes, where `changes` asks for them, carry a score of 0.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from ebbtide.deliver.http import Client, HttpSettings, Reply
 from ebbtide.deliver.secret import Secret
-from ebbtide.deliver.sink import Delivery, Permanent, Retryable, Sink
+from ebbtide.deliver.sink import Delivery, Outcome, Permanent, Retryable, Sink
+from ebbtide.deliver.together import in_lists
 from ebbtide.deliver.wording import severity
 from ebbtide.finding.annotations import Annotations
 from ebbtide.finding.finding import Finding
@@ -50,7 +52,7 @@ class SplunkHecSettings(HttpSettings):
 
 
 class SplunkHec:
-    """Posts one event at a time."""
+    """Posts events; while several findings wait, one after the other in one body."""
 
     def __init__(self, settings: SplunkHecSettings, client: Client) -> None:
         self._settings = settings
@@ -58,17 +60,28 @@ class SplunkHec:
 
     def send(self, delivery: Delivery, now_ns: int) -> None:
         """Post the event. Raises Retryable or Permanent."""
-        settings = self._settings
-        envelope = {
+        self._post([delivery], now_ns)
+
+    def send_together(self, deliveries: Sequence[Delivery], now_ns: int) -> list[Outcome]:
+        """Post the events in as few bodies as hold each finding once."""
+        with self._client.kept():
+            return in_lists(deliveries, lambda part: self._post(part, now_ns))
+
+    def _envelope(self, delivery: Delivery) -> dict[str, object]:
+        return {
             "time": delivery.at_ns / SECOND_NS,
             "host": one_line(delivery.finding.entity.cluster) or "ebbtide",
             "source": search_name(delivery.finding),
-            "sourcetype": settings.sourcetype,
-            "index": settings.index,
+            "sourcetype": self._settings.sourcetype,
+            "index": self._settings.index,
             "event": risk_event(delivery),
         }
+
+    def _post(self, deliveries: Sequence[Delivery], now_ns: int) -> None:
+        settings = self._settings
+        body = "\n".join(json.dumps(self._envelope(one)) for one in deliveries).encode()
         headers = {"Content-Type": "application/json", "Authorization": f"Splunk {settings.token.get_secret_value()}"}
-        reply = self._client.post(json.dumps(envelope).encode(), headers, now_ns)
+        reply = self._client.post(body, headers, now_ns)
         code = _code(reply)
         if reply.is_good and code == 0:
             return
@@ -79,7 +92,7 @@ class SplunkHec:
         raise Retryable(text, retry_after_s=reply.retry_after_s, hint=hint)
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing is open between calls."""
 
 
 def _code(reply: Reply) -> int | None:

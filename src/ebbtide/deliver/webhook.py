@@ -11,13 +11,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from ebbtide.deliver.http import Client, HttpSettings
 from ebbtide.deliver.message import to_object
 from ebbtide.deliver.ocsf import to_event
 from ebbtide.deliver.secret import Secret
-from ebbtide.deliver.sink import Delivery, Sink
+from ebbtide.deliver.sink import Delivery, Outcome, Sink
+from ebbtide.deliver.together import side_by_side
 from ebbtide.series import SECOND_NS
 
 
@@ -25,7 +31,9 @@ class WebhookSettings(HttpSettings):
     """`url` gets the POST. `secret` signs it, `bearer` is sent as `Authorization: Bearer`; None leaves either out.
 
     `form` is what the body says: `ebbtide` the change with the whole finding, `ocsf` a Detection Finding.
-    `allow_private` is false here, because these URLs come from elsewhere more often than a peer's in the cluster.
+    `in_flight` is over how many connections deliveries go at once while several wait; the changes of one finding always
+    go one after the other, with 1 all do. `allow_private` is false here, because these URLs come from elsewhere more
+    often than a peer's in the cluster.
     """
 
     kind: ClassVar[str] = "webhook"
@@ -35,6 +43,7 @@ class WebhookSettings(HttpSettings):
     bearer: Secret | None = None
     form: Literal["ebbtide", "ocsf"] = "ebbtide"
     allow_private: bool = False
+    in_flight: Annotated[int, Field(ge=1, le=16)] = 4
 
     @property
     def has_secret(self) -> bool:
@@ -43,24 +52,34 @@ class WebhookSettings(HttpSettings):
 
     def open(self) -> Sink:
         """A sink that posts."""
-        return Webhook(self, Client(self))
+        return Webhook(self, [Client(self) for _ in range(self.in_flight)])
 
 
 class Webhook:
-    """Posts one change at a time."""
+    """Posts one change a request; while several wait, over several connections."""
 
-    def __init__(self, settings: WebhookSettings, client: Client) -> None:
+    def __init__(self, settings: WebhookSettings, clients: Sequence[Client]) -> None:
         self._settings = settings
-        self._client = client
+        self._clients = clients
 
     def send(self, delivery: Delivery, now_ns: int) -> None:
         """Post the change. Raises Retryable or Permanent."""
+        self._post(self._clients[0], now_ns, delivery)
+
+    def send_together(self, deliveries: Sequence[Delivery], now_ns: int) -> list[Outcome]:
+        """Post the changes; connections stay open until all are answered."""
+        with ExitStack() as open_lines:
+            for client in self._clients:
+                open_lines.enter_context(client.kept())
+            return side_by_side(deliveries, [partial(self._post, client, now_ns) for client in self._clients])
+
+    def _post(self, client: Client, now_ns: int, delivery: Delivery) -> None:
         form = to_event if self._settings.form == "ocsf" else to_object
         body = json.dumps(form(delivery), separators=(",", ":"), allow_nan=False).encode()
-        self._client.deliver(body, self._headers(delivery, body, now_ns), now_ns)
+        client.deliver(body, self._headers(delivery, body, now_ns), now_ns)
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing is open between calls."""
 
     def _headers(self, delivery: Delivery, body: bytes, now_ns: int) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "X-Ebbtide-Delivery": delivery.id}

@@ -5,9 +5,11 @@ Called from any thread, as often as a page is opened or metrics are read; it cha
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ebbtide.agenda import watermarks
 from ebbtide.deliver.sink import SinkSettings
@@ -16,6 +18,7 @@ from ebbtide.health import Health, Port, Problem, Severity, SinkHealth, Source, 
 from ebbtide.series import DAY_NS, SECOND_NS
 from ebbtide.service.rounds import Rounds
 from ebbtide.service.sources import state_of
+from ebbtide.store.retention import Retention, budget_room
 from ebbtide.store.store import Store
 from ebbtide.store.view import View
 
@@ -46,6 +49,7 @@ class _Read:
     problems: list[Problem] = field(default_factory=list)
     entities: int = 0
     series: int = 0
+    held_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,11 @@ class Vitals:
             known = _Read(problems=[_unreadable(error)])
         figures = self.figures()
         detections = tuple(self.rounds.clockwork.judged[id] for id in sorted(self.rounds.clockwork.judged))
-        path = self.store.path
         capacity = {
             "entities": float(known.entities),
             "series": float(known.series),
             "dirty_hours": float(self.store.dirty_hours),
-            "file_bytes": float(path.stat().st_size) if path is not None and path.exists() else 0.0,
+            **_disk(self.store.path, known.held_bytes, self.rounds.retention),
             **{f"clockwork_{name}": float(count) for name, count in sorted(self.rounds.clockwork.counts.items())},
             **{f"retention_dropped_{name}": float(count) for name, count in sorted(self.rounds.dropped.items())},
             **figures.capacity,
@@ -112,6 +115,7 @@ class Vitals:
                 [*self._changed_intervals(view, now_ns), *self._hiding(view, now_ns)],
                 len(view.identity.entities),
                 series,
+                view.held_bytes,
             )
 
     def is_ready(self, now_ns: int) -> bool:
@@ -205,6 +209,18 @@ class Vitals:
             for name, share in sorted(shares.items())
             if share > self.filter_share
         ]  # fmt: skip
+
+
+def _disk(path: Path | None, held_bytes: int, policy: Retention) -> dict[str, float]:
+    """The store's file, how much of it holds data, what the budget leaves for data, and the disk's own room."""
+    found = {"file_bytes": 0.0, "held_bytes": float(held_bytes)}
+    if policy.disk_budget_bytes is not None:
+        found["budget_bytes"] = float(budget_room(policy.disk_budget_bytes))
+    if path is not None and path.exists():
+        disk = shutil.disk_usage(path)
+        size = float(path.stat().st_size)
+        found |= {"file_bytes": size, "disk_free_bytes": float(disk.free), "disk_size_bytes": float(disk.total)}
+    return found
 
 
 def _unreadable(error: ServiceError) -> Problem:

@@ -6,7 +6,7 @@ The document is the finding; the columns beside it are copies that lists are sor
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 
 import duckdb
@@ -14,10 +14,20 @@ import duckdb
 from ebbtide.finding.form import from_json, to_json
 from ebbtide.finding.lifecycle import Episode
 from ebbtide.finding.verdict import Judgement, Verdict
+from ebbtide.store.bulk import insert
 
 Transaction = Callable[[], AbstractContextManager[None]]
 
 _EPISODE = "document, peak_count, closed_ns, reopened"
+
+_INTO = (
+    "findings (uid, detection, opened_ns, last_ns, document, closed_ns, reopened, peak_count, "
+    "risk, hidden, cluster, namespace, workload, process, headline, risk_object, risk_object_type)"
+)
+_KINDS = (
+    *("VARCHAR", "VARCHAR", "BIGINT", "BIGINT", "VARCHAR", "BIGINT", "BIGINT", "BIGINT", "DOUBLE", "BOOLEAN"),
+    *("VARCHAR",) * 7,
+)
 
 
 class Findings:
@@ -29,21 +39,16 @@ class Findings:
 
     def save(self, episode: Episode) -> None:
         """Keep an episode, in place of an older version of it."""
-        finding, entity = episode.finding, episode.finding.entity
-        values = [
-            *(finding.uid, finding.detection_id, finding.opened_ns, finding.last_ns, to_json(finding)),
-            *(episode.closed_ns, episode.reopened, episode.peak_count, finding.risk.score, finding.is_hidden),
-            *(entity.cluster, entity.namespace, entity.workload, entity.process),
-            *(finding.headline, finding.risk.object, finding.risk.object_type),
-        ]
+        self.save_all([episode])
+
+    def save_all(self, episodes: Iterable[Episode]) -> None:
+        """Keep episodes, each in place of an older version of it; of several with one uid the last."""
+        last = {one.finding.uid: one for one in episodes}
+        if not last:
+            return
         with self._transaction():
-            self._con.execute("DELETE FROM findings WHERE uid = ?", [finding.uid])
-            self._con.execute(
-                "INSERT INTO findings (uid, detection, opened_ns, last_ns, document, closed_ns, reopened, peak_count, "
-                "risk, hidden, cluster, namespace, workload, process, headline, risk_object, risk_object_type) "
-                f"VALUES ({', '.join('?' * len(values))})",
-                values,
-            )
+            self._con.execute("DELETE FROM findings WHERE uid IN (SELECT unnest(?::VARCHAR[]))", [list(last)])
+            insert(self._con, _INTO, _KINDS, (_row(one) for one in last.values()))
 
     def all(self) -> list[Episode]:
         """Every episode, oldest first."""
@@ -99,3 +104,13 @@ class Findings:
         """The verdict that counts of every finding that has one."""
         rows = self._con.execute("SELECT uid, max_by(verdict, (at_ns, rowid)) FROM verdicts GROUP BY uid").fetchall()
         return {uid: Verdict(verdict) for uid, verdict in rows}
+
+
+def _row(episode: Episode) -> list[object]:
+    finding, entity = episode.finding, episode.finding.entity
+    return [
+        *(finding.uid, finding.detection_id, finding.opened_ns, finding.last_ns, to_json(finding)),
+        *(episode.closed_ns, episode.reopened, episode.peak_count, finding.risk.score, finding.is_hidden),
+        *(entity.cluster, entity.namespace, entity.workload, entity.process),
+        *(finding.headline, finding.risk.object, finding.risk.object_type),
+    ]

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 import duckdb
 
+from ebbtide.store.bulk import insert
 from ebbtide.store.findings import Transaction
 
 _COLUMNS = "number, sink, uid, change, queued_ns, attempts, document"
+_KINDS = ("nextval('outbox_numbers')", "VARCHAR", "VARCHAR", "VARCHAR", "BIGINT", "INTEGER", "VARCHAR")
 #: Errors are kept for a person to read, not for analysis.
 _LONGEST_ERROR = 500
 
@@ -90,29 +92,34 @@ class Outbox:
         Where the sink then holds more than its bounds, its oldest updates go first, then its oldest rows of any kind;
         each is counted as dropped.
         """
-        count = 0
-        for one in messages:
-            values = [sink, one.uid, one.change, one.queued_ns, one.document]
-            self._con.execute("INSERT INTO outbox VALUES (nextval('outbox_numbers'), ?, ?, ?, ?, 0, ?)", values)
-            count += 1
-        if count:
-            self._count(sink, {"queued": count})
+        rows = [(sink, one.uid, one.change, one.queued_ns, 0, one.document) for one in messages]
+        if rows:
+            insert(self._con, "outbox", _KINDS, rows)
+            self._count(sink, {"queued": len(rows)})
             self._shrink(sink, bounds or Bounds())
 
     def head(self, sink: str, most: int) -> list[Row]:
         """A sink's oldest rows, at most `most`."""
         return self._select("WHERE sink = ? ORDER BY number LIMIT ?", [sink, most])
 
+    def row(self, number: int) -> list[Row]:
+        """The row of that number; none where it is gone."""
+        return self._select("WHERE number = ?", [number])
+
     def older(self, sink: str, before_ns: int) -> list[Row]:
         """A sink's rows that were queued before an instant, oldest first."""
         return self._select("WHERE sink = ? AND queued_ns < ? ORDER BY number", [sink, before_ns])
 
-    def delivered(self, row: Row) -> None:
-        """A row has arrived: it goes, and the sink is well."""
+    def delivered(self, rows: Sequence[Row], *, is_well: bool = True) -> None:
+        """Rows of one sink have arrived, in one transaction: they go. `is_well`: the sink's failures are over too."""
+        if not rows:
+            return
+        sink = rows[0].sink
         with self._transaction():
-            self._con.execute("DELETE FROM outbox WHERE number = ?", [row.number])
-            self._set_state(row.sink, 0, 0, "")
-            self._count(row.sink, {"delivered": 1})
+            self._con.execute("DELETE FROM outbox WHERE number IN (SELECT unnest(?))", [[row.number for row in rows]])
+            if is_well:
+                self._set_state(sink, 0, 0, "")
+            self._count(sink, {"delivered": len(rows)})
 
     def failed(self, row: Row, error: str, next_ns: int) -> None:
         """An attempt failed: the row stays first in line, and the sink is left alone until `next_ns`."""

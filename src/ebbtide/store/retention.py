@@ -76,6 +76,11 @@ def apply(con: duckdb.DuckDBPyConnection, segments: Segments, now_ns: int, polic
 def used_bytes(con: duckdb.DuckDBPyConnection) -> int:
     """Bytes of the file that hold data, after a checkpoint."""
     con.execute("CHECKPOINT")
+    return held_bytes(con)
+
+
+def held_bytes(con: duckdb.DuckDBPyConnection) -> int:
+    """Bytes of the file that hold data as of the last checkpoint; cheap. 0 in memory."""
     sizes = con.execute("SELECT block_size, used_blocks FROM pragma_database_size()").fetchall()
     return int(sum(block * used for block, used in sizes))
 
@@ -95,10 +100,15 @@ def _aged(policy: Retention) -> tuple[tuple[str, int | None, int], ...]:
     )
 
 
+def budget_room(budget_bytes: int) -> int:
+    """The bytes of a budget that data may fill before the oldest are given up; the rest is a reserve."""
+    return int(budget_bytes - max(RESERVE_SHARE * budget_bytes, RESERVE_LEAST_BYTES))
+
+
 def _make_room(
     con: duckdb.DuckDBPyConnection, segments: Segments, now_ns: int, policy: Retention, budget: int
 ) -> Counter[str]:
-    room = budget - max(RESERVE_SHARE * budget, RESERVE_LEAST_BYTES)
+    room = budget_room(budget)
     dropped: Counter[str] = Counter()
     for table, give_up in _oldest_first(con, segments, now_ns, policy):
         if used_bytes(con) <= room:

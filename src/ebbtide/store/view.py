@@ -29,6 +29,7 @@ from ebbtide.store.plans import Plans
 from ebbtide.store.profile import Profile
 from ebbtide.store.progress import Progress
 from ebbtide.store.reading import Reading
+from ebbtide.store.retention import held_bytes
 from ebbtide.store.risks import Risks
 from ebbtide.store.rollouts import Rollouts
 from ebbtide.store.search import FindingSearch
@@ -90,6 +91,11 @@ class View:
         """From what on an hour's traffic counts, by metric, in its unit: those set, else those that ship."""
         rows = self._con.execute("SELECT metric, per_hour FROM floors").fetchall()
         return dict(rows) or dict(FLOORS)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the file that hold data; what is free in it is used again. 0 in memory."""
+        return held_bytes(self._con)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
