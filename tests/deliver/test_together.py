@@ -20,7 +20,7 @@ from ebbtide.deliver.message import queue
 from ebbtide.deliver.pump import MOST_TOGETHER, Lane, pump
 from ebbtide.deliver.sink import Delivery, Held, Permanent, Retryable, Together
 from ebbtide.deliver.sinks import SINKS, load_sinks
-from ebbtide.deliver.together import in_lists, side_by_side
+from ebbtide.deliver.together import RefusedFrom, in_lists, side_by_side
 from ebbtide.finding.lifecycle import Change, Episode
 from ebbtide.series import SECOND_NS
 from ebbtide.store.outbox import Outbox
@@ -186,6 +186,21 @@ def test_one_that_is_refused_dies_alone(is_list):
     outcomes = sink.send_together(several(5), NOON_NS)
     assert [type(one) for one in outcomes] == [type(None), type(None), Permanent, type(None), type(None)]
     assert sorted(one.id for one in sink.deliveries) == ["u0/0", "u1/1", "u3/3", "u4/4"]
+
+
+def test_splunk_says_which_event_of_a_list_it_refused_and_gets_no_risk_twice():
+    taken: list[str] = []
+
+    def answer(body: bytes) -> bytes:
+        ids = [json.loads(line)["event"]["orig_rid"] for line in body.splitlines()]
+        place = ids.index("u2/2") if "u2/2" in ids else None
+        taken.extend(ids[:place])
+        return json.dumps({"code": 0} if place is None else {"code": 6, "invalid-event-number": place}).encode()
+
+    with keeping(answer) as (port, _, _):
+        outcomes = opened("splunk_hec", port).send_together(several(5), NOON_NS)
+    assert [type(one) for one in outcomes] == [type(None), type(None), RefusedFrom, type(None), type(None)]
+    assert taken == ["u0/0", "u1/1", "u3/3", "u4/4"]
 
 
 def test_a_failure_within_a_finding_holds_its_later_changes():

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from ebbtide.deliver.http import Client, HttpSettings, Reply
 from ebbtide.deliver.secret import Secret
 from ebbtide.deliver.sink import Delivery, Outcome, Permanent, Retryable, Sink
-from ebbtide.deliver.together import in_lists
+from ebbtide.deliver.together import RefusedFrom, in_lists
 from ebbtide.deliver.wording import severity
 from ebbtide.finding.annotations import Annotations
 from ebbtide.finding.finding import Finding
@@ -82,11 +82,14 @@ class SplunkHec:
         body = "\n".join(json.dumps(self._envelope(one)) for one in deliveries).encode()
         headers = {"Content-Type": "application/json", "Authorization": f"Splunk {settings.token.get_secret_value()}"}
         reply = self._client.post(body, headers, now_ns)
-        code = _code(reply)
+        code = _number(reply, "code")
         if reply.is_good and code == 0:
             return
         text = f"{settings.target} answered {reply.status}, code {code}"
         if code in _REFUSED or reply.status == 413:
+            place = _number(reply, "invalid-event-number")
+            if place is not None and place < len(deliveries):
+                raise RefusedFrom(text, place)
             raise Permanent(text)
         hint = "is the token allowed to write to this index?" if code == 7 else ""
         raise Retryable(text, retry_after_s=reply.retry_after_s, hint=hint)
@@ -95,13 +98,13 @@ class SplunkHec:
         """Nothing is open between calls."""
 
 
-def _code(reply: Reply) -> int | None:
-    """The collector's own code; None where the answer has none."""
+def _number(reply: Reply, name: str) -> int | None:
+    """A number of the collector's answer, 0 or more; None where it has none of that name."""
     try:
-        code = json.loads(reply.body)["code"]
+        number = json.loads(reply.body)[name]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return code if isinstance(code, int) else None
+    return number if isinstance(number, int) and number >= 0 else None
 
 
 def search_name(finding: Finding) -> str:

@@ -22,6 +22,14 @@ Send: TypeAlias = Callable[[Delivery], None]
 SendAll: TypeAlias = Callable[[Sequence[Delivery]], None]
 
 
+class RefusedFrom(Permanent):
+    """A list that was taken up to one delivery, its `place`, which was refused; nothing behind it was looked at."""
+
+    def __init__(self, message: str, place: int) -> None:
+        super().__init__(message)
+        self.place = place
+
+
 def held() -> Held:
     """The outcome of what was not tried, because something before it failed."""
     return Held("not tried yet: another delivery failed before it")
@@ -29,6 +37,8 @@ def held() -> Held:
 
 def in_lists(deliveries: Sequence[Delivery], send: SendAll) -> list[Outcome]:
     """Send in as few requests as hold each finding once; one at a time where a list is refused, to find out which.
+
+    A receiver that says which one it refused (`RefusedFrom`) has those before it, and gets those behind it in a list.
 
     A request that fails otherwise ends it: its first delivery counts as tried, the others as held.
     """
@@ -43,6 +53,9 @@ def in_lists(deliveries: Sequence[Delivery], send: SendAll) -> list[Outcome]:
 def _send_list(part: Sequence[Delivery], send: SendAll) -> list[Outcome]:
     try:
         send(part)
+    except RefusedFrom as error:
+        behind = part[error.place + 1 :]
+        return [*(None for _ in part[: error.place]), error, *(_send_list(behind, send) if behind else ())]
     except (Permanent, DataError) as error:
         if len(part) == 1:
             return [error]
