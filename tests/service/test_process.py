@@ -98,7 +98,7 @@ def test_what_a_receiver_stores_is_judged_delivered_and_counted(tmp_path):
     assert (told[0], told[-1]) == ("started", "stopped")
     assert "stopping" in told
     with Store.open(tmp_path / "s.duckdb") as store:
-        uids = {one.finding.uid for one in store.findings.all()}
+        uids = {one.finding.uid for one in store.findings.all()} | {one.record.uid for one in store.notices.all()}
     links = {json.loads(line)["link"] for line in (tmp_path / "out").read_bytes().splitlines()}
     assert links == {f"http://127.0.0.1:8765/findings/{uid}" for uid in uids} != set()
     with Store.open(tmp_path / "s.duckdb") as store:

@@ -21,3 +21,5 @@ def test_a_notice_lasts_until_it_is_closed():
 
         assert store.notices.lasting(SILENCE.id) == {}
         assert store.notices.all() == store.notices.all(SILENCE.id) == [closed]
+        assert store.notices.find(RECORD.uid) == closed
+        assert store.notices.find("nobody") is None

@@ -6,6 +6,10 @@ import re
 import pytest
 
 from ebbtide.errors import ConfigError
+from ebbtide.finding.notice import INCIDENT, SILENCE, notice
+from ebbtide.finding.risk import Risk
+from ebbtide.series import Entity
+from ebbtide.store.notices import Notice
 from ebbtide.web.access import COOKIE, local_path
 from ebbtide.web.guard import HEADERS, Guard
 from ebbtide.web.refusal import refusal_of
@@ -206,3 +210,18 @@ def test_tokens_are_kept_as_digests_and_short_ones_are_refused():
 @pytest.mark.parametrize("text", ["//e.example", "https://e.example", "/\\e.example", "javascript:x", "", "/a\nb"])
 def test_only_paths_of_this_site_are_followed(text):
     assert local_path(text) == "/findings"
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [(INCIDENT, "/findings?incident=prod%2Fshop%2Fa+b&state=all"), (SILENCE, "/health")],
+)
+def test_the_link_in_a_notice_leads_to_the_page_that_shows_it(shop, client_of, kind, place):
+    record = notice(kind, "x", Entity("prod", "", ""), 10, 20, "told", Risk(0.0, 0.0, 0.0, "prod/shop/a b", "other"))
+    shop.notices.save(Notice(kind.id, "x", record))
+    client = client_of(site_of(shop, tokens=tokens()), follow_redirects=False)
+    log_in(client, "reader")
+
+    answer = client.get(f"/findings/{record.uid}")
+    assert (answer.status_code, answer.headers["location"]) == (303, place)
+    assert client.get(place).status_code == 200

@@ -44,6 +44,10 @@ class Notices:
         """Every notice, of one kind or of all, oldest first."""
         return self._select("WHERE $1 IS NULL OR kind = $1", [kind])
 
+    def find(self, uid: str) -> Notice | None:
+        """The notice with this uid, if there is one."""
+        return next(iter(self._select("WHERE uid = ?", [uid])), None)
+
     def _select(self, where: str, values: list[str | None]) -> list[Notice]:
         rows = self._con.execute(
             f"SELECT kind, subject, document, closed_ns FROM notices {where} ORDER BY opened_ns, uid", values

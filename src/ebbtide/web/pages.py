@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
@@ -12,6 +14,7 @@ from ebbtide.finding.explain import quiet_k
 from ebbtide.finding.filters import matchers_text, suggest
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.lifecycle import Episode
+from ebbtide.finding.notice import SILENCE
 from ebbtide.finding.verdict import Judgement, Verdict
 from ebbtide.series import HOUR_NS
 from ebbtide.store.search import Page, Pulse, Search
@@ -94,7 +97,11 @@ def news(request: Request, view: TheView, who: PageReader) -> Response:
 
 @router.get("/findings/{uid}")
 def finding_page(uid: str, request: Request, site: TheSite, view: TheView, who: PageReader) -> Response:
-    """One finding, from what happened to what to do."""
+    """One finding, from what happened to what to do; of a notice the page that shows what it tells."""
+    notice = view.notices.find(uid)
+    if notice is not None:
+        incident = urlencode({"incident": notice.record.risk.object, "state": "all"})
+        return RedirectResponse("/health" if notice.kind == SILENCE.id else f"/findings?{incident}", 303)
     episode = the_finding(view, uid)
     finding = episode.finding
     wanted = request.query_params.get("metric")
