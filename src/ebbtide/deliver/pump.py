@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ebbtide.deliver.backoff import Retry, Rng
 from ebbtide.deliver.message import delivery_of
-from ebbtide.deliver.sink import Delivery, Held, Outcome, Permanent, Retryable, Sink, Together
+from ebbtide.deliver.sink import Delivery, Held, Outcome, Permanent, Retryable, Sink, Together, is_refusal
 from ebbtide.errors import DataError
 from ebbtide.finding.text import one_line
 from ebbtide.store.outbox import Bounds, Outbox, Row
@@ -111,17 +111,13 @@ def _try_together(
         except Exception as error:  # noqa: BLE001  as in `_try`
             found = [error, *(Held("") for _ in readable[1:])]
         outcomes += zip((row for row, _ in readable), found, strict=True)
-    waiting = [(row, why) for row, why in outcomes if why is not None and not _is_refusal(why)]
+    waiting = [(row, why) for row, why in outcomes if why is not None and not is_refusal(why)]
     _arrived(outbox, [row for row, why in outcomes if why is None], report, is_well=not waiting)
     for row, why in outcomes:
-        if why is not None and _is_refusal(why):
+        if why is not None and is_refusal(why):
             _missed(outbox, row, why, lane, now_ns, rng, report)
     if tried := [(row, why) for row, why in waiting if not isinstance(why, Held)]:
         _missed(outbox, *tried[0], lane, now_ns, rng, report)
-
-
-def _is_refusal(why: Exception) -> bool:
-    return isinstance(why, (Permanent, DataError)) and not isinstance(why, Retryable)
 
 
 def _arrived(outbox: Outbox, rows: Sequence[Row], report: LaneReport, *, is_well: bool) -> None:
@@ -137,7 +133,7 @@ def _missed(outbox: Outbox, row: Row, why: Exception, lane: Lane, now_ns: int, r
         report.error = _text(why.message, why.hint)
     else:
         report.error = f"the sink {row.sink} is at fault: {type(why).__name__}: {one_line(str(why), 200)}"
-    if _is_refusal(why):
+    if is_refusal(why):
         outbox.give_up([row], now_ns, "refused", report.error, lane.bounds)
         report.given_up += 1
         return True

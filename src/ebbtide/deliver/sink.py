@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field
 
 from ebbtide.deliver.backoff import Retry
-from ebbtide.errors import ServiceError
+from ebbtide.errors import DataError, ServiceError
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.lifecycle import Change
 
@@ -63,6 +63,11 @@ class Held(Retryable):
 
 #: What became of one delivery among several: None where it arrived, else what `send` would have raised.
 Outcome: TypeAlias = Exception | None
+
+
+def is_refusal(outcome: Outcome) -> bool:
+    """Whether a delivery will never arrive: the peer refused it, or it cannot be read."""
+    return isinstance(outcome, (Permanent, DataError)) and not isinstance(outcome, Retryable)
 
 
 class Sink(Protocol):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
-from ebbtide.deliver.sink import Delivery, Held, Outcome, Permanent, Retryable
+from ebbtide.deliver.sink import Delivery, Held, Outcome, Permanent, is_refusal
 from ebbtide.errors import DataError
 
 #: Hands one delivery over. Raises Retryable or Permanent.
@@ -45,7 +45,7 @@ def in_lists(deliveries: Sequence[Delivery], send: SendAll) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for part in _once_each(deliveries):
         outcomes += _send_list(part, send)
-        if any(isinstance(one, Exception) and not _is_refusal(one) for one in outcomes):
+        if any(isinstance(one, Exception) and not is_refusal(one) for one in outcomes):
             break
     return outcomes + [held() for _ in deliveries[len(outcomes) :]]
 
@@ -66,7 +66,7 @@ def _send_list(part: Sequence[Delivery], send: SendAll) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for one in part:
         outcomes += _send_list([one], send)
-        if outcomes[-1] is not None and not _is_refusal(outcomes[-1]):
+        if outcomes[-1] is not None and not is_refusal(outcomes[-1]):
             break
     return outcomes + [held() for _ in part[len(outcomes) :]]
 
@@ -104,7 +104,7 @@ def side_by_side(deliveries: Sequence[Delivery], senders: Sequence[Send]) -> lis
                 return
             for at in line:
                 outcomes[at] = _send_one(deliveries[at], send)
-                if outcomes[at] is not None and not _is_refusal(outcomes[at]):
+                if outcomes[at] is not None and not is_refusal(outcomes[at]):
                     is_over.set()
                 if is_over.is_set():
                     break
@@ -124,7 +124,3 @@ def _send_one(delivery: Delivery, send: Send) -> Outcome:
     except Exception as error:  # noqa: BLE001  the caller tells a sink's fault from a peer's, and which one it is
         return error
     return None
-
-
-def _is_refusal(outcome: Outcome) -> bool:
-    return isinstance(outcome, (Permanent, DataError)) and not isinstance(outcome, Retryable)
