@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: demo test system lint unit bench quality faults docs clean
+.PHONY: demo test system lint unit bench quality forest faults docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed  ## judge the shipped recording, write out/report.html
@@ -39,6 +39,9 @@ bench: $(VENV)/developing  ## ratios of speed, measured in one run; needs Victor
 
 quality: $(VENV)/developing  ## the outbound detector on months of real traffic (where the data are absent: on the shipped recording)
 	$(BIN)/python -m ebbtide.lab.quality
+
+forest: $(VENV)/developing  ## a random cut forest on 20 entities of that traffic, and what it costs
+	$(BIN)/python -m ebbtide.lab.quality forest
 
 # Kills, retention and sizes as large as a few minutes allow; each fault prints its figure at the end.
 FAULTS := EBBTIDE_KILLS=50 EBBTIDE_RETENTION_DAYS=40 EBBTIDE_FAULT_POINTS=20000 EBBTIDE_FAULT_BODIES=5000 \

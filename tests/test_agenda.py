@@ -24,14 +24,14 @@ def found(detections, newest, reached, now_ns=NOW, **pace):
 def test_a_watermark_lies_the_lateness_before_the_newest_and_never_ahead():
     marks = watermarks({"a": NOW - HOUR_NS, "b": NOW + HOUR_NS}, NOW, Pace())
 
-    assert marks == {"a": NOW - 70 * MINUTE_NS, "b": NOW - 10 * MINUTE_NS}
+    assert marks == {"a": NOW - 62 * MINUTE_NS, "b": NOW - 2 * MINUTE_NS}
 
 
 def test_an_instant_is_due_once_the_watermark_has_passed_it():
     reached = {("hourly", "a"): 98}
 
-    assert found([HOURLY], {"a": 99 * HOUR_NS + 10 * MINUTE_NS - 1}, reached) == ([], False)
-    assert found([HOURLY], {"a": 99 * HOUR_NS + 10 * MINUTE_NS}, reached) == ([(99, "hourly", ("a",))], False)
+    assert found([HOURLY], {"a": 99 * HOUR_NS + 2 * MINUTE_NS - 1}, reached) == ([], False)
+    assert found([HOURLY], {"a": 99 * HOUR_NS + 2 * MINUTE_NS}, reached) == ([(99, "hourly", ("a",))], False)
 
 
 def test_the_lag_of_a_detection_counts_towards_the_lateness_but_nothing_is_judged_in_the_future():
@@ -48,7 +48,7 @@ def test_clusters_that_have_come_as_far_are_judged_together_and_a_slow_one_apart
 
 
 def test_rows_that_pool_clusters_wait_for_all_that_are_not_silent():
-    newest = {"a": NOW, "slow": NOW - 20 * MINUTE_NS, "gone": NOW - 9 * HOUR_NS}
+    newest = {"a": NOW, "slow": NOW - 12 * MINUTE_NS, "gone": NOW - 9 * HOUR_NS}
 
     assert silent(newest, NOW, Pace()) == {"gone"}
     assert found([POOLED], newest, {("pooled", TOGETHER): 98})[0] == [(99, "pooled", (TOGETHER,))]

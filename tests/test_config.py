@@ -32,7 +32,7 @@ def problems(text: str) -> list[str]:
 def test_an_empty_file_is_all_defaults():
     config = loaded("")
 
-    assert config.settings.lateness == 10 * MINUTE_NS
+    assert config.settings.lateness == 2 * MINUTE_NS
     assert config.settings.store.retention.samples_ns == 26 * HOUR_NS
     assert config.slots["receivers"] == Receivers()
     assert config.sinks == {}

@@ -47,7 +47,7 @@ def teach(directory, process):
     for old, new in (
         ("id: novelty", f"id: {SOON}"),
         (UUID, str(uuid4())),
-        ("every: 5m", "every: 10s"),
+        ("every: 1m", "every: 10s"),
         ("part_of: joined", "# alone:"),
     ):
         assert old in text

@@ -25,7 +25,7 @@ class Pace:
     evaluations in one call.
     """
 
-    lateness_ns: int = 10 * MINUTE_NS
+    lateness_ns: int = 2 * MINUTE_NS
     silence_ns: int = 15 * MINUTE_NS
     late_ns: int = DAY_NS
     most: int = 50
@@ -49,7 +49,7 @@ def watermarks(newest: Mapping[str, int], now_ns: int, pace: Pace) -> dict[str, 
     """By cluster, up to where everything has arrived. A clock that is ahead moves nothing past the present.
 
     >>> watermarks({"prod": 100 * MINUTE_NS}, 200 * MINUTE_NS, Pace())["prod"] // MINUTE_NS
-    90
+    98
     """
     return {cluster: min(end_ns, now_ns) - pace.lateness_ns for cluster, end_ns in newest.items()}
 

@@ -174,7 +174,7 @@ class Settings(_Part):
     """The plain part of the file: all but sinks, receivers and web, which other rooms check."""
 
     store: StoreSettings = StoreSettings()
-    lateness: Positive = 10 * MINUTE_NS
+    lateness: Positive = 2 * MINUTE_NS
     """Samples that end so long before the newest of their cluster are still in time."""
 
     silence: Positive = 15 * MINUTE_NS
@@ -357,7 +357,7 @@ store:
   threads: 2
   disk_budget: 20GiB          # default: no bound
   retain: {samples: 26h, edges: 35d, hours: 35d, days: 100d}
-lateness: 10m                 # samples may arrive so late and still be judged in time
+lateness: 2m                  # samples may arrive so late and still be judged in time
 silence: 15m                  # a cluster not heard for so long beyond that is a problem of its own
 tick: 15s
 clusters: [prod]              # default: none is expected

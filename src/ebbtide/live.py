@@ -22,11 +22,14 @@ from ebbtide.finding.lifecycle import FORGET_AFTER_NS, Change, Episode, advance
 from ebbtide.health import Judged
 from ebbtide.incidents import contributions_of, weigh
 from ebbtide.registry import DETECTORS
-from ebbtide.series import HOUR_NS
+from ebbtide.series import HOUR_NS, MINUTE_NS
 from ebbtide.store.outbox import Bounds
 from ebbtide.store.progress import TOGETHER, Late, Reach
 from ebbtide.store.store import Store
 from ebbtide.triage import filtered, lapse
+
+#: Late hours are judged once more no more often than this.
+LATE_EVERY_NS = 10 * MINUTE_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ class Clockwork:
         if steps:
             self._store.roll_up(max(step.at_ns for step in steps))
         self._run(steps, ticked, is_late=False)
-        if late.hours and (self._late_at_ns is None or now_ns - self._late_at_ns >= self.pace.lateness_ns):
+        if late.hours and (self._late_at_ns is None or now_ns - self._late_at_ns >= LATE_EVERY_NS):
             self._late_at_ns = now_ns
             self._judge_again(late, newest, ticked)
         self._end_of_the_silent(newest, now_ns, ticked)

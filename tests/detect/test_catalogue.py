@@ -219,3 +219,11 @@ def test_a_part_runs_by_itself_only_where_the_whole_does_not():
     assert {"outbound", "novelty"}.isdisjoint(catalogue.by_default()) and "joined" in catalogue.by_default()
     assert {"outbound", "novelty"} < set(catalogue.by_default(without=("joined",)))
     assert "novelty" not in catalogue.by_default(without=("joined", "novelty"))
+
+
+def test_the_defaults_look_every_minute_and_history_is_judged_every_five() -> None:
+    shipped, minute = load(DETECTORS), 60 * 10**9
+    for id in ("joined", "outbound", "novelty"):
+        assert (shipped.get(id).every_ns, shipped.get(id).history_ns) == (minute, 5 * minute)
+    hourly = shipped.get("outbound_network_activity_from_process_corrected")
+    assert hourly.history_ns == hourly.every_ns == 60 * minute

@@ -15,7 +15,7 @@ from starlette.datastructures import QueryParams
 from ebbtide.errors import UsageError
 from ebbtide.health import SourceState
 from ebbtide.registry import DETECTORS
-from ebbtide.series import DAY_NS, HOUR_NS, Endpoint, EndpointClass, Entity
+from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Endpoint, EndpointClass, Entity
 from ebbtide.store.profile import Known
 from ebbtide.store.search import Place, Search
 from ebbtide.store.store import Store
@@ -268,6 +268,14 @@ def test_options_of_a_form():
     for bad in ({"k": "NaN"}, {"k": "four"}, {"floor": "{"}):
         with pytest.raises(UsageError):
             options_from(fields, same | bad)
+
+
+def test_a_backtest_by_default_looks_less_often_rather_than_being_refused(shop_read, monkeypatch):
+    often = CATALOGUE.get(CORRECTED).model_copy(update={"every_ns": 10 * SECOND_NS})
+    assert default_range(shop_read, often).every_ns == 5 * MINUTE_NS
+    monkeypatch.setattr("ebbtide.web.tuning.MOST_TICKS", 50)
+    bounded = default_range(shop_read, often)
+    assert bounded.every_ns % (5 * MINUTE_NS) == 0 and 25 < len(bounded.ticks) <= 50
 
 
 def test_the_bench_is_bounded_and_says_what_failed(shop_read):

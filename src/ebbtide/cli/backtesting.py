@@ -78,7 +78,9 @@ class _Run:
 
 From = Annotated[str | None, typer.Option("--from", help="First instant. Default: a day after the first sample.")]
 To = Annotated[str | None, typer.Option("--to", help="Last instant. Default: the end of what is stored.")]
-Every = Annotated[str | None, typer.Option("--every", help="Time between ticks. Default: the detection's own.")]
+Every = Annotated[
+    str | None, typer.Option("--every", help="Time between ticks. Default: the detection's own, at least 5m.")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Compare with another option, such as budget=3 or outbound.budget=3; repeatable."),
@@ -213,11 +215,11 @@ def _replay_all(
         units = store.contacts.units()
         run = _Run(first, last, units.pop() if len(units) == 1 else "")
         for one in detections:
-            result = run_backtest(store, one, first, last, every_ns or one.every_ns, run.heard)
+            result = run_backtest(store, one, first, last, every_ns or one.history_ns, run.heard)
             run.results.append(result)
             if one.id in changed:
                 other = changed[one.id]
-                run.changed.append((result, run_backtest(store, other, first, last, every_ns or one.every_ns)))
+                run.changed.append((result, run_backtest(store, other, first, last, every_ns or one.history_ns)))
         found = [episode.finding for one in run.results for episode in one.episodes.values()]
         run.found = filtered(store, found, time.time_ns())
         return run

@@ -159,7 +159,9 @@ def evaluate_command(
     from_: Annotated[str, typer.Option("--from", help="What is judged begins. Default: the last third.")] = "",
     to: Annotated[str, typer.Option("--to", help="What is judged ends. Default: the end of what is stored.")] = "",
     calibrate: Annotated[str, typer.Option(help="Thresholds are set from here to --from.")] = "",
-    every: Annotated[str, typer.Option("--every", help="Time between ticks. Default: each detection's own.")] = "",
+    every: Annotated[
+        str, typer.Option("--every", help="Time between ticks. Default: each detection's own, at least 5m.")
+    ] = "",
     ids: Ids = None,
     directory: Directory = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write a page (HTML, nothing is loaded).")] = None,

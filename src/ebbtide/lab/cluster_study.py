@@ -51,8 +51,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Settings:
-    """What is run: detections (each at its own pace, or every `every_ns`), scenarios, rounds, the share of entities hit
-    in a round, and the seed of the injections. Rounds None: as many as plant each scenario once, at most MOST_ROUNDS.
+    """What is run: detections (each at its own pace for history, or every `every_ns`), scenarios, rounds, the share of
+    entities hit in a round, and the seed of the injections. Rounds None: as many as plant each scenario once, at most
+    MOST_ROUNDS.
     """
 
     detections: tuple[Detection, ...]
@@ -211,7 +212,7 @@ class Study:
         """When ticks must be replayed: while events last, and as long after as a window may still hold them."""
         settings = self._settings
         after = GRACE_NS + max(
-            one.window_ns + one.lag_ns + (settings.every_ns or one.every_ns) for one in settings.detections
+            one.window_ns + one.lag_ns + (settings.every_ns or one.history_ns) for one in settings.detections
         )
         spans: list[tuple[int, int]] = []
         for event in sorted((one.event for one in planted), key=lambda one: one.start_ns):
@@ -225,7 +226,7 @@ class Study:
     def _heard(self, store: Store, from_ns: int, to_ns: int) -> Heard:
         heard, settings = Heard(), self._settings
         for detection in settings.detections:
-            every_ns = settings.every_ns or detection.every_ns
+            every_ns = settings.every_ns or detection.history_ns
             for evaluation in settings.replay(store, detection, from_ns + 1, to_ns, every_ns):
                 heard.add(detection, evaluation, settings.score)
         return heard

@@ -26,6 +26,7 @@ from ebbtide.lab.nezha import measure_nezha, nezha_table, read_faults, read_pods
 from ebbtide.lab.quality_checks import halves_table, seeds_table, shipped_table
 from ebbtide.lab.quality_sections import (
     Measured,
+    forest_table,
     further_table,
     main_table,
     measure,
@@ -37,6 +38,7 @@ from ebbtide.lab.quality_sections import (
     young_table,
 )
 from ebbtide.lab.report import pair
+from ebbtide.lab.traffic import Traffic
 from ebbtide.registry import DETECTORS
 
 SECTIONS: dict[str, tuple[str, Callable[[Measured], str]]] = {
@@ -51,18 +53,24 @@ SECTIONS: dict[str, tuple[str, Callable[[Measured], str]]] = {
     "young": ("Young entities", young_table),
     "peers": ("Peers", lambda measured: peers_table(measured.bench.traffic, measured.seed)),
 }
+#: Sections that run only where they are named: they take long.
+LONG: dict[str, tuple[str, Callable[[Traffic, int], str]]] = {
+    "forest": ("A random cut forest", forest_table),
+}
 #: Sections on other data: the shipped recording, which is always there, and an online shop's pods.
 ALONE: dict[str, tuple[str, Callable[[OutboundOptions, int], str]]] = {
     "excerpt": ("The shipped recording", lambda options, seed: excerpt_table(measure_excerpt(options, seed))),
     "nezha": ("An online shop with faults", lambda *_: _nezha()),
 }
-TITLES = {name: title for name, (title, _) in (SECTIONS | ALONE).items()}
+TITLES = {name: title for name, (title, _) in (SECTIONS | ALONE | LONG).items()}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the sections asked for (all by default); the exit code is 0, or 2 for a wrong argument."""
     parser = argparse.ArgumentParser(prog="python -m ebbtide.lab.quality", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="section", help=f"any of {', '.join(TITLES)}; default: all")
+    parser.add_argument(
+        "sections", nargs="*", metavar="section", help=f"any of {', '.join(TITLES)}; default: all but {', '.join(LONG)}"
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of the injected events (default 1)")
     parser.add_argument("--study", action="store_true", help="the detector exactly as the design study describes it")
     parser.add_argument("--log", type=Path, help="append date, version and main figures to this file")
@@ -70,17 +78,21 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = [name for name in chosen.sections if name not in TITLES]
     if unknown:
         parser.error(f"no such section: {', '.join(unknown)}")
-    names = chosen.sections or list(TITLES)
+    names = chosen.sections or [name for name in TITLES if name not in LONG]
     options = OutboundOptions(inbound_explains=not chosen.study)
     for name in [name for name in names if name in ALONE]:
         _run(name, lambda name=name: ALONE[name][1](options, chosen.seed), chosen.seed)  # type: ignore[misc]
-    names = [name for name in names if name in SECTIONS]
-    if not names and not chosen.log:
+    alone, names = ([name for name in names if name in some] for some in (LONG, SECTIONS))
+    if not alone and not names and not chosen.log:
         return 0
     try:
         traffic = read_bitbrains(data_directory())
     except NoDataError as missing:
         _skip(missing)
+        return 0
+    for name in alone:
+        _run(name, lambda name=name: LONG[name][1](traffic, chosen.seed), chosen.seed)  # type: ignore[misc]
+    if not names and not chosen.log:
         return 0
     measured = measure(OutboundBench.run(traffic, options), chosen.seed)
     for name in names:

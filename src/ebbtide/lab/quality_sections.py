@@ -5,6 +5,7 @@ In: a fleet learned once (`Measured`). Out: text, with the design study's figure
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,7 @@ from ebbtide.lab.inject import Events, draw_events
 from ebbtide.lab.inject_scenario import FURTHER, MAIN
 from ebbtide.lab.negatives import CHANGES, findings_of
 from ebbtide.lab.peers import PEERS, Peer, peer_events
+from ebbtide.lab.peers_forest import FOREST, cost, some
 from ebbtide.lab.report import pair, table, two
 from ebbtide.lab.sliding import Delays, delays, run_sliding, sliding_events
 from ebbtide.lab.traffic import Traffic
@@ -266,7 +268,22 @@ def young_table(measured: Measured) -> str:
 def peers_table(traffic: Traffic, seed: int) -> str:
     """Every peer as shipped, and with its line set to the budgets on days 30-60."""
     events = [draw_events(traffic, one, SCORE, draw, seed) for one in MAIN for draw in DRAWS]
-    rows = [_peer_row(peer, traffic, events) for peer in PEERS]
+    return _peer_rows(PEERS, traffic, events)
+
+
+def forest_table(traffic: Traffic, seed: int) -> str:
+    """C9 on some entities and one draw, beside the upstream rule on the same; what it costs."""
+    few = some(traffic)
+    events = [draw_events(few, one, SCORE, DRAWS[0], seed) for one in MAIN]
+    took = cost(few)
+    return (
+        _peer_rows((FOREST, PEERS[0]), few, events)
+        + f"\n\n{len(few.names)} entities; {took.forest_us:.0f} microseconds of a core per sample and entity"
+    )
+
+
+def _peer_rows(peers: Sequence[Peer], traffic: Traffic, events: list[Events]) -> str:
+    rows = [_peer_row(peer, traffic, events) for peer in peers]
     budgets = [f"{int(budget)}" for budget in BUDGETS]
     return table(["peer", "as shipped", "study", *budgets], rows)
 

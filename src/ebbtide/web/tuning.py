@@ -181,12 +181,14 @@ class Bench:
 def default_range(view: View, detection: Detection) -> Range:
     """What `ebbtide backtest` takes without options: from a day after the first sample to the end of what is stored.
 
+    Judged as often as there, less often where that would be more than `MOST_TICKS`.
     Raises NoDataError for an empty store.
     """
     span = view.reading.span()
     if span is None:
         raise NoDataError("there are no samples yet", hint="send some, or begin with: ebbtide import PATHS")
-    return Range(span[0] + DAY_NS, (span[1] // _GRID_NS + 1) * _GRID_NS, detection.every_ns)
+    from_ns, to_ns, every_ns = span[0] + DAY_NS, (span[1] // _GRID_NS + 1) * _GRID_NS, detection.history_ns
+    return Range(from_ns, to_ns, every_ns * max(1, -(-(to_ns - from_ns) // (every_ns * (MOST_TICKS - 1)))))
 
 
 def comparison_of(job: Job) -> Comparison | None:
