@@ -82,6 +82,13 @@ def test_one_kilobyte_after_silence_is_nothing_and_ten_megabytes_are():
     assert part(Channel.SILENCE, silent_days=9, sent=1e7, wakings=4) < part(Channel.SILENCE, silent_days=9, sent=1e7)
 
 
+def test_one_that_wakes_and_goes_where_nobody_went_is_ten_times_as_rare():
+    woken = part(Channel.SILENCE, silent_days=9, sent=1e6)
+
+    assert part(Channel.SILENCE, silent_days=9, sent=1e6, is_stranger=1.0) == pytest.approx(woken + math.log(10))
+    assert part(Channel.SILENCE, silent_days=9, sent=1e3, is_stranger=1.0) == -math.inf
+
+
 def test_udp_is_told_once():
     assert part(Channel.UDP, udp_sent=5e6, had_udp=0.0) > -3
     assert part(Channel.UDP, udp_sent=5e6) == -math.inf

@@ -191,7 +191,7 @@ def _silence(facts: Facts, scale: NoveltyScale, options: NoveltyOptions) -> Floa
     # One that comes back now and then is measured by what it sends when it does: a job that runs once a month.
     own = np.where(facts.wakings > 0, facts.most_sent, 0.0)
     size = facts.sent / np.maximum(own / options.floors[Channel.SILENCE], 1.0)
-    tail = tail_of(size, Channel.SILENCE, options)
+    tail = tail_of(size, Channel.SILENCE, options) * np.where(facts.is_stranger, options.stranger, 1.0)
     found = _surprise(facts.wakings, facts.days, tail, scale.usual[Channel.SILENCE], options)
     speaks = (facts.silent_days >= options.silent_days) & (facts.sent > options.least_waking)
     return np.where(~facts.is_new & speaks, found, -np.inf)

@@ -37,7 +37,8 @@ class NoveltyOptions:
     `one_more`      the chance that an hour with one new destination has another one.
     `answered`      a contact that sends less than this share of what it receives answers, or acknowledges: the other
                     side came, and what it met is told there.
-    `stranger`      the share of new processes that send mostly to a place new to the whole fleet.
+    `stranger`      the share of new processes, and of those that wake, that send mostly to a place new to the whole
+                    fleet: a job that runs once a quarter goes where it went, or where others go.
     `young_days`    of an entity's life after which it meets half as many new destinations as in the beginning.
     `known_days`    a workload must be known so long before a process of it can be new; `silent_days` as named, and a
                     day below `least_spoken` bytes is silent: a keep-alive must not hide a waking.

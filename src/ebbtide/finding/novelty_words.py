@@ -137,16 +137,16 @@ def novelty_contributions(evidence: NoveltyEvidence, unit: str) -> list[tuple[st
 def _met(evidence: NoveltyEvidence, channel: Channel, unit: str) -> str:
     """What a channel met, as a fragment."""
     facts = evidence.facts
+    where = ", mostly to a place new to the whole fleet" if facts["is_stranger"] else ""
     if channel in (Channel.OUTSIDE, Channel.INSIDE):
         new = evidence.outside if channel is Channel.OUTSIDE else evidence.inside
         return "" if new is None else f"{amount_text(new.sent, unit)} to {_count(new, '')}"
     if channel is Channel.PROCESS:
         days = f"{count_text(facts['workload_days'])} days of its workload"
-        return (
-            f"{count_text(facts['processes'])} others came in {days}" if facts["processes"] else f"the first in {days}"
-        )
+        many = f"{count_text(facts['processes'])} others came in" if facts["processes"] else "the first in"
+        return f"{many} {days}{where}"
     if channel is Channel.SILENCE:
-        return f"silent for {count_text(facts['silent_days'])} days"
+        return f"silent for {count_text(facts['silent_days'])} days{where}"
     if channel is Channel.UDP:
         return amount_text(facts["udp_sent"], unit)
     return (
