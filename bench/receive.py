@@ -91,10 +91,10 @@ class Supply:
             tick += 1
 
 
-def retime_points(body: bytes, start_ns: int) -> bytes:
+def retime_points(body: bytes, start_ns: int, span_ns: int = STEP_NS) -> bytes:
     """An OTLP request at another time: fields 2 and 3 of a data point, both of type fixed64."""
     old = b"\x11" + struct.pack("<Q", START_NS) + b"\x19" + struct.pack("<Q", START_NS + STEP_NS)
-    return body.replace(old, b"\x11" + struct.pack("<Q", start_ns) + b"\x19" + struct.pack("<Q", start_ns + STEP_NS))
+    return body.replace(old, b"\x11" + struct.pack("<Q", start_ns) + b"\x19" + struct.pack("<Q", start_ns + span_ns))
 
 
 def retime_samples(body: bytes, start_ns: int) -> bytes:

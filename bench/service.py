@@ -1,8 +1,8 @@
 """The whole service under load: points acknowledged, ticks, pages, and how long a finding takes to its receiver.
 
 `ebbtide serve` runs with all its detections, a page is asked for twice a second, and encoded OTLP requests are sent as
-fast as they are acknowledged, from series of 10,000 entities. Time in the data runs faster than the clock: each round
-of the series is 30 s of theirs. Every fourteenth round some entities send much more; a detection of the benchmark finds
+fast as they are acknowledged, from series of 10,000 entities. Each round of the series is 10 s of theirs, so time in the
+data runs a little faster than the clock. Every 42nd round some entities send much more; a detection of the benchmark finds
 them, and a webhook on loopback notes when. Its delay counts from the answer that moved the watermark past the instant
 that was judged. Prints a table; ends by itself.
 
@@ -31,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bodies import STEP_NS, bodies, encode_points
+from bodies import bodies, encode_points
 from ebbtide.series import HOUR_NS, MINUTE_NS, SECOND_NS
 from history import METRICS
 from receive import OTLP, Send, memory_mib, over_http, retime_points
@@ -39,8 +39,10 @@ from report import Row, machine, show
 
 RATE_AIM, DELAY_AIM_S, PAGE_AIM_S = 150_000, 30.0, 1.0
 LATENESS_NS = MINUTE_NS
+#: The interval of the sources: a million series in it are 100,000 points a second.
+STEP_NS = 10 * SECOND_NS
 #: Rounds between bursts; the first ones are what a burst is compared with.
-BURST_EVERY = 14
+BURST_EVERY = 42
 BURST_FACTOR = 10_000
 SETTINGS = """\
 store: {{path: {folder}/service.duckdb, memory: 4GiB}}
@@ -141,7 +143,7 @@ def free_port() -> int:
 
 
 class Rounds:
-    """Requests in order, with the end of their data: the same series 30 s later each round, some with a burst."""
+    """Requests in order, with the end of their data: the same series 10 s later each round, some with a burst."""
 
     def __init__(self, made: list[bytes], burst: bytes) -> None:
         self._made, self._burst = made, burst
@@ -156,7 +158,7 @@ class Rounds:
         turn, at = divmod(number, len(self._made))
         is_burst = at == 0 and turn and turn % BURST_EVERY == 0
         start_ns = self._first_ns + turn * STEP_NS
-        return retime_points(self._burst if is_burst else self._made[at], start_ns), start_ns + STEP_NS
+        return retime_points(self._burst if is_burst else self._made[at], start_ns, STEP_NS), start_ns + STEP_NS
 
 
 def send(rounds: Rounds, port: int, size: int, until_s: float, watched: Watched) -> None:
