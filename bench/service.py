@@ -1,10 +1,10 @@
 """The whole service under load: points acknowledged, ticks, pages, and how long a finding takes to its receiver.
 
 `ebbtide serve` runs with all its detections, a page is asked for twice a second, and encoded OTLP requests are sent as
-fast as they are acknowledged, from series of 10,000 entities. Each round of the series is 10 s of theirs, so time in the
-data runs a little faster than the clock. Every 42nd round some entities send much more; a detection of the benchmark finds
-them, and a webhook on loopback notes when. Its delay counts from the answer that moved the watermark past the instant
-that was judged. Prints a table; ends by itself.
+fast as they are acknowledged, from series of 10,000 entities. Each round of the series is 10 s of theirs, so time in
+the data runs a little faster than the clock. Every 42nd round some entities send much more; a detection of the
+benchmark finds them, and a webhook on loopback notes when. Its delay counts from the answer that moved the watermark
+past the instant that was judged. Prints a table; ends by itself.
 
 Usage: python bench/service.py [--seconds 600] [--series 1000000] [--size 10000] [--connections 8] [--findings 2000]
 """
