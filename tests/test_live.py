@@ -26,6 +26,7 @@ from test_engine import CORRECTED, UPSTREAM
 OFTEN = CORRECTED.model_copy(update={"id": "often", "every_ns": 20 * MINUTE_NS, "lag_ns": 0})
 CURL = dataclasses.replace(NGINX, process="curl")
 OTHER = dataclasses.replace(NGINX, cluster="dev")
+PATIENT = Pace(lateness_ns=10 * MINUTE_NS)
 HOURS = 20
 END_S = HOURS * 3600
 Arrival = tuple[int, Point]
@@ -61,7 +62,7 @@ class Run:
     path: Path | None = None
     shard_entities: int = SHARD
     restart_every: int = 0
-    pace: Pace = dataclasses.field(default_factory=Pace)
+    pace: Pace = PATIENT
 
     def __call__(self, arrivals: list[Arrival], every_s: float, until_s: float = END_S + 3 * 3600) -> Store:
         store, clock = self._open()
@@ -156,7 +157,7 @@ def test_starting_anew_and_long_stops_change_nothing(proves, tmp_path):
 
 
 def test_a_bounded_tick_catches_up_in_order(proves):
-    run = Run((CORRECTED, OFTEN), pace=Pace(most=9))
+    run = Run((CORRECTED, OFTEN), pace=dataclasses.replace(PATIENT, most=9))
 
     with run(in_order(traffic()), every_s=3600, until_s=END_S + 24 * 3600) as store:
         proves(store, CORRECTED, OFTEN)

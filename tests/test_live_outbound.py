@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 
 from build import Point
+from ebbtide.agenda import Pace
 from ebbtide.backtest import Backtest, replay
 from ebbtide.detect.catalogue import load
 from ebbtide.finding.form import to_json
 from ebbtide.live import Clockwork
 from ebbtide.registry import DETECTORS
-from ebbtide.series import DAY_NS, HOUR_NS, SECOND_NS, Batch
+from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Batch
 from ebbtide.store.store import Store
 from learned_traffic import FLEET, START_NS, STEPS_PER_DAY, batch, batch_of, traffic
 
 CATALOGUE = load(DETECTORS)
 HOURLY = {id: CATALOGUE.get(id).model_copy(update={"every_ns": HOUR_NS}) for id in ("outbound", "joined")}
+PATIENT = Pace(lateness_ns=10 * MINUTE_NS)
 DAYS = 5
 
 
@@ -79,7 +81,7 @@ def test_data_in_any_order_within_the_lateness_are_judged_as_by_a_backtest(fleet
     arrival = fleet.end_ns + rng.integers(0, 590 * SECOND_NS, len(fleet))
     path, is_restarting = tmp_path / "s.duckdb", every_s > 3600
     store = Store.open(path)
-    clock = Clockwork(store, [HOURLY[id]])
+    clock = Clockwork(store, [HOURLY[id]], pace=PATIENT)
     before = 0
     for now_ns in range(START_NS, START_NS + DAYS * DAY_NS + 2 * every_s * SECOND_NS, every_s * SECOND_NS):
         new = np.flatnonzero((arrival > before) & (arrival <= now_ns))
@@ -90,7 +92,7 @@ def test_data_in_any_order_within_the_lateness_are_judged_as_by_a_backtest(fleet
         if is_restarting:
             store.close()
             store = Store.open(path)
-            clock = Clockwork(store, [HOURLY[id]])
+            clock = Clockwork(store, [HOURLY[id]], pace=PATIENT)
     with store:
         assert store.progress.reached()[id, "prod"].judged_ns == START_NS + DAYS * DAY_NS - HOUR_NS
         told = {one.finding.uid: (to_json(one.finding), one.closed_ns) for one in store.findings.all()}
