@@ -2,12 +2,12 @@ import dataclasses
 import json
 
 import pytest
-from outbound_samples import evidence, mix, pair
+from outbound_samples import NAN, evidence, mix, pair
 
 from ebbtide.baseline.records_shipped import shipped_models
 from ebbtide.detect.outbound_options import OutboundOptions
 from ebbtide.finding.outbound_form import from_object, to_object
-from ebbtide.finding.outbound_repeat import repeat_scores
+from ebbtide.finding.outbound_repeat import repeat_scores, telling_amount
 
 OPTIONS = OutboundOptions()
 
@@ -49,3 +49,28 @@ def test_clues_are_judged_again_from_where_it_went():
 
     assert new - known == pytest.approx(4.0)
     assert new - none == pytest.approx(OPTIONS.clues.shipped_shift)  # the scale of the evidence is the one that ships
+
+
+def with_threshold(one, threshold):
+    return dataclasses.replace(one, threshold=threshold)
+
+
+@pytest.mark.parametrize("went", [None, mix(), mix(unfamiliar=9e8, overlap=0.2)])
+def test_the_amount_that_would_have_been_told_is_where_the_verdict_turns(went):
+    quiet = with_threshold(evidence(pair(sent=(2e8, 3e8, 4e8), mix=went)), 2.0)
+    assert repeat_scores(quiet, OPTIONS)[0] < 2.0
+    amount = telling_amount(quiet, OPTIONS)
+
+    def at(sent):
+        times, more = sent / 2e8, sent - 2e8
+        there = went and dataclasses.replace(went, total=went.total * times, unfamiliar=went.unfamiliar * times)
+        return repeat_scores(evidence(pair(sent=(sent, 3e8 + more, 4e8 + more), mix=there)), OPTIONS)[0]
+
+    assert at(amount) > 2.0 >= at(amount / 1.02)
+
+
+def test_no_amount_tells_without_a_record_and_what_fires_is_its_own():
+    fresh = with_threshold(evidence(pair(maxima=tuple((NAN,) for _ in range(7)))), 2.0)
+    assert telling_amount(fresh, OPTIONS) is None
+    loud = with_threshold(evidence(pair(sent=(9e9, 9e9, 9e9))), -9.0)
+    assert telling_amount(loud, OPTIONS) == 9e9

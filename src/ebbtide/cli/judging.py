@@ -27,11 +27,14 @@ from ebbtide.detect.detection import Detection
 from ebbtide.detect.joined_detector import Joined, JoinedSettings
 from ebbtide.detect.novelty_detector import Novelty, NoveltySettings
 from ebbtide.detect.outbound_detector import Outbound, OutboundSettings
+from ebbtide.detect.outbound_options import OutboundOptions
 from ebbtide.engine import Evaluation, Judged, evaluate, judge
 from ebbtide.errors import NotFoundError
 from ebbtide.finding.form import to_object
-from ebbtide.finding.headline import unit_of
+from ebbtide.finding.headline import amount_text, unit_of
 from ebbtide.finding.novelty_words import explain_novelty
+from ebbtide.finding.outbound_evidence import OutboundEvidence
+from ebbtide.finding.outbound_repeat import telling_amount
 from ebbtide.finding.outbound_words import explain_outbound
 from ebbtide.finding.text import count_text, rfc3339
 from ebbtide.registry import load_detectors
@@ -150,8 +153,19 @@ def _tell_amount(store: Store, judged: outbound.Judged, now_ns: int, entity: str
             unit = unit_of(evidence.main.metric, units.pop() if len(units) == 1 else "")
             for line in explain_outbound(evidence, unit):
                 console.say(f"  {line}")
+            if score <= judged.threshold:
+                console.say(f"  {_would_fire(evidence, judged.options, unit)}")
             is_judged = True
     return is_judged
+
+
+def _would_fire(evidence: OutboundEvidence, options: OutboundOptions, unit: str) -> str:
+    """From what amount of the hour on it would have been told."""
+    amount = telling_amount(evidence, options)
+    if amount is None:
+        return "No amount would have fired: it has no record of an earlier day yet."
+    where = " to the same places" if evidence.main.sent[0] > 0 else ""
+    return f"{amount_text(amount, unit)} sent{where} in this hour would have fired."
 
 
 def _tell_novelty(store: Store, detection: Detection, now_ns: int, entity: str) -> bool:

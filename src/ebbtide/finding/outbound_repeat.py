@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ebbtide.baseline.cusum import Usual
@@ -15,10 +17,44 @@ from ebbtide.detect.outbound_state import DayReference, OutboundState
 from ebbtide.finding.outbound_evidence import OutboundEvidence, PairEvidence
 from ebbtide.series import Float64
 
+#: No hour of one process is more: 220 Tbit/s.
+_MOST = 1e17
+
 
 def repeat_scores(evidence: OutboundEvidence, options: OutboundOptions) -> list[float]:
     """S of each metric in the evidence, in its order; raises ValueError where it is malformed."""
     return [_repeat(one, evidence, options) for one in evidence.pairs]
+
+
+def telling_amount(evidence: OutboundEvidence, options: OutboundOptions) -> float | None:
+    """How much of the deciding metric the last hour would have to be, in its unit, for the score to pass its line.
+
+    All else alike: what is more went where the rest of the hour went, and the longer windows have it too. To three
+    digits, rounded up; what was sent where it passes already. None where no amount does: a process on its first day.
+    """
+    main = evidence.main
+    sent = main.sent[0]
+    if not np.isfinite(sent) or _repeat(main, evidence, options) > evidence.threshold:
+        return sent if np.isfinite(sent) else None
+    low, high = max(sent, 1.0), _MOST
+    if _with_hour(evidence, high, options) <= evidence.threshold:
+        return None
+    while high > low * 1.001:
+        middle = float(np.sqrt(low * high))
+        if _with_hour(evidence, middle, options) > evidence.threshold:
+            high = middle
+        else:
+            low = middle
+    step = 10.0 ** (np.floor(np.log10(high)) - 2)
+    return float(np.ceil(high / step) * step)
+
+
+def _with_hour(evidence: OutboundEvidence, amount: float, options: OutboundOptions) -> float:
+    """S of the deciding metric had its last hour been this amount."""
+    main = evidence.main
+    more, times = amount - main.sent[0], amount / max(main.sent[0], 1.0)
+    mix = main.mix and replace(main.mix, total=main.mix.total * times, unfamiliar=main.mix.unfamiliar * times)
+    return _repeat(replace(main, sent=tuple(one + more for one in main.sent), mix=mix), evidence, options)
 
 
 def _repeat(one: PairEvidence, evidence: OutboundEvidence, options: OutboundOptions) -> float:
