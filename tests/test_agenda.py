@@ -70,6 +70,15 @@ def test_a_new_detection_begins_with_the_first_sample_but_a_day_back_at_most():
     assert at_hours(steps)[0][0] == 76
 
 
+def test_what_was_missed_long_ago_is_judged_as_often_as_history():
+    every_minute = HOURLY.model_copy(update={"every_ns": MINUTE_NS})
+    steps, _ = found([every_minute], {"a": NOW}, {("hourly", "a"): 98.5}, most=200)
+
+    minutes = [round((hour - 98) * 60) for hour, _, _ in steps]
+    assert minutes == [35, 40, 45, 50, 55, *range(59, 119)]
+    assert found([HOURLY], {"a": NOW}, {("hourly", "a"): 96.5})[0] == [(h, "hourly", ("a",)) for h in (97, 98, 99)]
+
+
 def test_a_late_hour_is_judged_again_wherever_it_was_looked_at():
     judged = {("hourly", "a"): Reach(NOW, NOW)}
 

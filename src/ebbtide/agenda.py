@@ -21,13 +21,14 @@ class Pace:
     """How long is waited, and how much is done at once.
 
     `lateness_ns`: samples that end so long before the newest of their cluster still count as in time. `silence_ns`: a
-    cluster of which nothing arrived for so long is silent. `late_ns`: later data are not judged any more. `most`:
-    evaluations in one call.
+    cluster of which nothing arrived for so long is silent. `late_ns`: later data are not judged any more. `recent_ns`:
+    what was missed longer ago is judged at the pace of history, which is coarser. `most`: evaluations in one call.
     """
 
     lateness_ns: int = 2 * MINUTE_NS
     silence_ns: int = 15 * MINUTE_NS
     late_ns: int = DAY_NS
+    recent_ns: int = HOUR_NS
     most: int = 50
 
 
@@ -82,13 +83,22 @@ def due(
             reach = reached.get((detection.id, cluster))
             after_ns = max(begin_ns, mark_ns - pace.late_ns) if reach is None else reach.judged_ns
             until_ns = min(mark_ns + detection.lag_ns, now_ns)
-            waiting = instants(after_ns + 1, until_ns, detection.every_ns)
+            waiting = _waiting(detection, after_ns, until_ns, mark_ns - pace.recent_ns)
             is_more |= len(waiting) > pace.most
             for at_ns in waiting[: pace.most]:
                 steps.setdefault((at_ns, detection.id), []).append(cluster)
     order = sorted(steps)
     found = [Due(at_ns, by_id[id], tuple(sorted(steps[at_ns, id]))) for at_ns, id in order[: pace.most]]
     return found, is_more or len(order) > pace.most
+
+
+def _waiting(detection: Detection, after_ns: int, until_ns: int, recent_ns: int) -> list[int]:
+    """The instants in (after, until]: what is recent as often as the detection looks, what is older as history is."""
+    old_ns = min(max(after_ns, recent_ns), until_ns)
+    return [
+        *instants(after_ns + 1, old_ns, detection.history_ns),
+        *instants(max(after_ns, old_ns) + 1, until_ns, detection.every_ns),
+    ]
 
 
 def _rows(

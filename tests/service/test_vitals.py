@@ -35,7 +35,7 @@ def test_health_tells_of_every_source_detection_and_sink():
 
     dev, prod = health.sources
     assert (prod.cluster, prod.state, prod.interval_s, prod.entities) == ("prod", SourceState.LIVE, 60, 1)
-    assert (prod.newest_ns, prod.watermark_ns) == (179 * MINUTE_NS, 169 * MINUTE_NS)
+    assert (prod.newest_ns, prod.watermark_ns) == (179 * MINUTE_NS, 177 * MINUTE_NS)
     assert (dev.state, dev.gap_minutes) == (SourceState.SILENT, 21)
     [judged] = health.detections
     assert judged.judged_until_ns == 2 * HOUR_NS
