@@ -107,6 +107,8 @@ def _hour(view: View, known: KnownContacts, hour: HourContacts, learned: Learned
         had_udp=_at(known.had_udp, entities, False),
         most_destinations=_at(known.most_destinations, entities, 0.0),
         most_sockets=_at(known.most_sockets, entities, 0.0),
+        steady_hours=_at(hour.steady.hours, entities, 0.0),
+        is_steady_stranger=_at(hour.steady.is_stranger, entities, False),
         in_probation=np.zeros(len(entities), np.bool_),
         is_familiar=np.zeros(len(entities), np.bool_),
     )

@@ -22,7 +22,7 @@ from ebbtide.detect.novelty_scale import FirstContacts, learn_scale, past_scores
 OPTIONS = NoveltyOptions()
 SCALE = NoveltyScale.shipped(OPTIONS)
 NAMES = [one.name for one in dataclasses.fields(Facts)]
-FLAGS = ("is_new", "is_stranger", "had_udp", "in_probation", "is_familiar")
+FLAGS = ("is_new", "is_stranger", "had_udp", "is_steady_stranger", "in_probation", "is_familiar")
 QUIET = dict.fromkeys(NAMES, 0.0) | {"days": 20.0, "workload_days": 20.0, "had_udp": 1.0}
 
 
@@ -198,3 +198,16 @@ def test_the_budget_is_the_lower_of_two():
     assert NoveltySettings(budget=2.0).threshold(10) == -math.log(2)
     assert NoveltySettings(findings_per_day=1).effective_budget(2000) == 0.5
     assert sum(OPTIONS.shares) == pytest.approx(1)
+
+
+def test_a_beacon_is_weighed_by_how_often_such_places_are_met_and_how_long_it_beats():
+    row = {"steady_hours": 8.0, "is_steady_stranger": 1.0, "days": 10.0}
+    expected = -math.log(1000 * (0.3 / 11) * 0.02 * 0.1) + math.log(0.1)
+
+    assert part(Channel.FAN_OUT, **row) == pytest.approx(expected)
+    assert expected > -math.log(1000 * 0.3 / 11 * 0.02) + math.log(0.1)
+    assert part(Channel.FAN_OUT, **(row | {"steady_hours": 24.0})) == pytest.approx(expected + math.log(3))
+    assert part(Channel.FAN_OUT, **(row | {"is_steady_stranger": 0.0})) == pytest.approx(expected - math.log(10))
+    assert part(Channel.FAN_OUT, **(row | {"outside": 9.0})) < expected - 3
+    assert part(Channel.FAN_OUT, **(row | {"days": 0.0})) == -math.inf
+    assert part(Channel.FAN_OUT, **(row | {"steady_hours": 0.0})) == -math.inf

@@ -33,8 +33,9 @@ class Facts:
     until now, `most_sent` its largest closed day. `is_new`: never sent before; `workload_days` and `processes`: heard
     days of its workload, and new processes on them. `is_stranger`: most of it goes to a place no entity had sent to
     before today. `had_udp`: sent UDP before. `most_destinations`
-    and `most_sockets` are records of closed days, by the hour. `in_probation`: the image of its workload changed within
-    the last hours; `is_familiar`: other workloads have a process of its name. Both are False where nobody looked.
+    and `most_sockets` are records of closed days, by the hour. `steady_hours` in a row the same amount went to one new
+    place outside, which nobody else had met if `is_steady_stranger`. `in_probation`: the image of its workload changed
+    within the last hours; `is_familiar`: other workloads have a process of its name. Both are False where nobody looked.
     """
 
     sent: Float64
@@ -54,6 +55,8 @@ class Facts:
     had_udp: Flags
     most_destinations: Float64
     most_sockets: Float64
+    steady_hours: Float64
+    is_steady_stranger: Flags
     in_probation: Flags
     is_familiar: Flags
 
@@ -143,7 +146,7 @@ def score_novelty(facts: Facts, met: Met, scale: NoveltyScale, options: NoveltyO
     parts[:, Channel.PROCESS] = _process(facts, scale, options)
     parts[:, Channel.SILENCE] = _silence(facts, scale, options)
     parts[:, Channel.UDP] = _udp(facts, scale, options)
-    parts[:, Channel.FAN_OUT] = _fan_out(facts, options)
+    parts[:, Channel.FAN_OUT] = np.maximum(_fan_out(facts, options), beacon_surprise(facts, scale, options))
     parts += np.log(np.array(options.shares)) - scale.shift
     return Novel(parts.max(axis=1, initial=-np.inf), parts, deciding)
 
@@ -210,6 +213,15 @@ def fan_out_of(facts: Facts, options: NoveltyOptions) -> Float64:
     sockets = facts.sockets / np.maximum(facts.most_sockets, options.least_sockets)
     factor: Float64 = np.maximum(destinations, sockets)
     return factor
+
+
+def beacon_surprise(facts: Facts, scale: NoveltyScale, options: NoveltyOptions) -> Float64:
+    """Surprise of sending evenly to a new place outside: how often this entity meets such, and how few stay even."""
+    first = float(options.steady_hours[0])
+    share = options.steady_share * np.minimum(first / np.maximum(facts.steady_hours, first), 1.0)
+    tail = share * np.where(facts.is_steady_stranger, options.stranger, 1.0)
+    found = _surprise(facts.outside, facts.days, tail, scale.usual[Channel.OUTSIDE], options)
+    return np.where((facts.steady_hours >= first) & (facts.days > 0), found, -np.inf)
 
 
 def _fan_out(facts: Facts, options: NoveltyOptions) -> Float64:

@@ -18,7 +18,7 @@ class Channel(IntEnum):
     PROCESS = 2  # a process never seen in a known workload
     SILENCE = 3  # an entity that had sent nothing for days
     UDP = 4  # the first UDP of an entity
-    FAN_OUT = 5  # more destinations or new sockets in an hour than on any day before
+    FAN_OUT = 5  # more destinations or new sockets in an hour than on any day before, or a beacon's even beat
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class NoveltyOptions:
     `one_more`      the chance that an hour with one new destination has another one.
     `answered`      a contact that sends less than this share of what it receives answers, or acknowledges: the other
                     side came, and what it met is told there.
-    `stranger`      the share of new processes, and of those that wake, that send mostly to a place new to the whole
-                    fleet: a job that runs once a quarter goes where it went, or where others go.
+    `stranger`      the share of new processes, of those that wake, and of steady new contacts that send (mostly) to a
+                    place new to the whole fleet: a job that runs once a quarter goes where it went, or where others go.
     `young_days`    of an entity's life after which it meets half as many new destinations as in the beginning.
     `known_days`    a workload must be known so long before a process of it can be new; `silent_days` as named, and a
                     day below `least_spoken` bytes is silent: a keep-alive must not hide a waking.
@@ -47,6 +47,10 @@ class NoveltyOptions:
                     others of the same process know it, all of the workload meet it at once, or another workload runs
                     that process. A workload is rolled out 4 times a month, so its first 6 hours are one day in 30: if a
                     third of all changed dependencies come with them, they are ten times as common there as elsewhere.
+    `steady_hours`  in a row in which the same amount goes to one new place outside, the most of an hour at most
+                    `steady_spread` times the least: a beacon. New is what was first met within `steady_days`.
+    `steady_share`  of new places outside that are sent to so evenly for the first of these hours, 1 in 50; for how much
+                    longer falls as 1 / hours.
     `least_destinations`, `least_sockets`  in an hour: records below count as this.
     `own_entity_days`, `reference_budget`  from so many entity-days on the fleet's own past may raise a channel's line,
                     by what it told beyond this many findings per 1000 entity-days.
@@ -67,6 +71,10 @@ class NoveltyOptions:
     least_spoken: float = 1e5
     least_waking: float = 5e5
     probation: float = 10.0
+    steady_hours: tuple[int, int] = (8, 24)
+    steady_spread: float = 1.25
+    steady_days: int = 2
+    steady_share: float = 0.02
     least_destinations: float = 20.0
     least_sockets: float = 300.0
     own_entity_days: float = 2000.0

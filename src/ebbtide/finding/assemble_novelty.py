@@ -15,7 +15,7 @@ from ebbtide.finding.finding import Finding, uid_of
 from ebbtide.finding.headline import unit_of
 from ebbtide.finding.message import render, tokens_of
 from ebbtide.finding.novelty_evidence import NoveltyEvidence
-from ebbtide.finding.novelty_words import novelty_headline, quiet_amount
+from ebbtide.finding.novelty_words import is_beacon, novelty_headline, quiet_amount
 from ebbtide.finding.risk import risk_of
 from ebbtide.series import DAY_NS, Entity
 
@@ -80,7 +80,7 @@ def _metric(name: str, value: float, found: NoveltyEvidence, opened_ns: int, aro
         value,
         usual or 0.0,
         0.0,
-        quiet_amount(found, value, _TAIL[found.main]),
+        value if is_beacon(found) else quiet_amount(found, value, _TAIL[found.main]),
         BaselineMoments(int(found.facts["days"]), usual or 0.0, 0.0, 0.0, most),
         usual,
         (HitBucket(opened_ns, value, 1, value),),

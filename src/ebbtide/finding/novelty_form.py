@@ -14,7 +14,7 @@ from ebbtide.finding.text import parse_rfc3339, rfc3339
 
 _FACTS = tuple(one.name for one in fields(Facts))
 #: Facts that older findings do not have; they were judged without.
-_SINCE = ("in_probation", "is_familiar")
+_SINCE = ("in_probation", "is_familiar", "steady_hours", "is_steady_stranger")
 
 
 def to_object(one: NoveltyEvidence) -> dict[str, object]:

@@ -12,7 +12,7 @@ from ebbtide.detect.novelty import Facts, Met, NoveltyScale, score_novelty
 from ebbtide.detect.novelty_options import NoveltyOptions
 from ebbtide.finding.novelty_evidence import NoveltyEvidence
 
-_FLAGS = ("is_new", "is_stranger", "had_udp", "in_probation", "is_familiar")
+_FLAGS = ("is_new", "is_stranger", "had_udp", "is_steady_stranger", "in_probation", "is_familiar")
 
 
 def repeat_score(evidence: NoveltyEvidence, options: NoveltyOptions) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ebbtide.detect.novelty_options import Channel
+from ebbtide.detect.novelty_options import Channel, NoveltyOptions
 from ebbtide.finding.evidence import DestinationShare
 from ebbtide.finding.headline import amount_text, subject, where_to
 from ebbtide.finding.novelty_evidence import NewPlaces, NoveltyEvidence
@@ -71,7 +71,22 @@ def _count(new: NewPlaces, where: str) -> str:
     return f"{places} {where}".strip()
 
 
+def is_beacon(evidence: NoveltyEvidence) -> bool:
+    """Whether it is the even beat to a new place that decided, and no fan-out."""
+    facts, options = evidence.facts, NoveltyOptions()
+    destinations = facts["destinations"] / max(facts["most_destinations"], options.least_destinations)
+    sockets = facts["sockets"] / max(facts["most_sockets"], options.least_sockets)
+    return evidence.main is Channel.FAN_OUT and facts["steady_hours"] > 0 and max(destinations, sockets) <= 1.0
+
+
+def _beacon(evidence: NoveltyEvidence) -> str:
+    text = f"sent the same amount every hour for {count_text(evidence.facts['steady_hours'])} hours to a place it met "
+    return text + ("first in the cluster" if evidence.facts["is_steady_stranger"] else "within two days")
+
+
 def _fan_out(evidence: NoveltyEvidence) -> str:
+    if is_beacon(evidence):
+        return _beacon(evidence)
     facts = evidence.facts
     text = f"sent to {count_text(facts['destinations'])} destinations (never more than "
     text += f"{count_text(facts['most_destinations'])}) and opened {count_text(facts['sockets'])} connections "
@@ -149,6 +164,8 @@ def _met(evidence: NoveltyEvidence, channel: Channel, unit: str) -> str:
         return f"silent for {count_text(facts['silent_days'])} days{where}"
     if channel is Channel.UDP:
         return amount_text(facts["udp_sent"], unit)
+    if is_beacon(evidence):
+        return _beacon(evidence)
     return (
         f"{count_text(facts['destinations'])} destinations, {count_text(facts['sockets'])} connections "
         f"(records {count_text(facts['most_destinations'])} and {count_text(facts['most_sockets'])})"

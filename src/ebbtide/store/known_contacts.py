@@ -31,13 +31,14 @@ class KnownContacts:
     """What was known when `day` began. Columns by entity number (entities,): `first_hour` of anything sent (a huge
     number where never), `last_day` that was not silent (-1: none), `wakings`, `most_sent` of a day, `had_udp`, records
     by the hour. `place_of` (endpoints,) are the places' numbers, `pairs` all (entity, place) ever met, sorted,
-    `places` the places ever sent to, sorted. `past` are first contacts; its rows
-    are entity numbers. `heard` has the heard days of each cluster, ascending.
+    `first_met` (pairs,) the hours of that, `places` the places ever sent to, sorted. `past` are first contacts; its
+    rows are entity numbers. `heard` has the heard days of each cluster, ascending.
     """
 
     day: int
     place_of: Int64
     pairs: NDArray[np.void]
+    first_met: Int64
     places: Int64
     first_hour: Int64
     last_day: Int64
@@ -109,6 +110,7 @@ def read_known(con: duckdb.DuckDBPyConnection, identity: Identity, day: int, opt
         day=day,
         place_of=place_of,
         pairs=pairs,
+        first_met=hour,
         places=np.unique(pairs["place"]),
         first_hour=first_hour,
         last_day=_spread(life, "last_day", np.full(len(entities), -1, np.int64)),

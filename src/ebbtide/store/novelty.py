@@ -20,7 +20,9 @@ from ebbtide.store.learned_novelty import LearnedNovelty, learn
 from ebbtide.store.opened_days import OpenedCache
 from ebbtide.store.places import place_numbers
 from ebbtide.store.segments import CommittedSegments
+from ebbtide.store.steady_contacts import SteadyContacts, read_steady
 
+OPTIONS = NoveltyOptions()
 #: What was exchanged.
 _SUMS = ("sent", "received", "udp_sent", "sockets")
 
@@ -30,7 +32,8 @@ class HourContacts:
     """One hour up to an instant. Columns of (entity, place) that were sent anything (rows,), sorted by both: bytes in
     both directions, bytes of UDP sent, new sockets, how many endpoints, and whether the place `is_new` for the entity,
     or `is_stranger` to all entities before today. `before` (entities,) is what each entity had sent on that day before
-    the hour began, in bytes, NaN where nothing; a contact without bytes counts as 0.
+    the hour began, in bytes, NaN where nothing; a contact without bytes counts as 0. `steady` is of the full hours
+    before the instant.
     """
 
     entity: Int64
@@ -43,6 +46,7 @@ class HourContacts:
     is_new: NDArray[np.bool_]
     is_stranger: NDArray[np.bool_]
     before: Float64
+    steady: SteadyContacts
 
 
 class NoveltyReading:
@@ -94,7 +98,16 @@ class NoveltyReading:
         np.add.at(before, earlier_entity, earlier_sent)
         columns = {name: np.asarray(rows[name], np.float64)[judged] for name in _SUMS}
         earlier = pair_keys(earlier_entity, earlier_place)
-        return _judged(entity[judged], place[judged], columns, known, earlier, before)
+        steady = self._steady(now_ns // HOUR_NS, known, place_of)
+        return _judged(entity[judged], place[judged], columns, known, earlier, before, steady)
+
+    def _steady(self, hour: int, known: KnownContacts, place_of: Int64) -> SteadyContacts:
+        found = self._cache.steady(hour)
+        if found is None:
+            revision = self._cache.revision
+            found = read_steady(self._con, known, place_of, len(self._identity.entities), hour, OPTIONS)
+            self._cache.put_steady(found, revision)
+        return found
 
     def _place_of(self, known: KnownContacts) -> Int64:
         """The place of every endpoint, those included that were met since the day was opened."""
@@ -109,6 +122,7 @@ def _judged(
     known: KnownContacts,
     earlier: NDArray[np.void],
     before: Float64,
+    steady: SteadyContacts,
 ) -> HourContacts:
     pairs, at = np.unique(pair_keys(entity, place), return_inverse=True)
     at = at.reshape(-1)
@@ -126,4 +140,5 @@ def _judged(
         is_new=~is_known,
         is_stranger=~is_met,
         before=before,
+        steady=steady,
     )

@@ -22,6 +22,7 @@ from ebbtide.store.learned_days import OPTIONS, SHARD, LearnedDays
 from ebbtide.store.learned_novelty import LearnedNovelty
 from ebbtide.store.pairs import Pairs
 from ebbtide.store.segments import CommittedSegments
+from ebbtide.store.steady_contacts import SteadyContacts
 from ebbtide.store.trailing_sums import TrailingReading, TrailingSums
 from ebbtide.store.usual_mixes import UsualMix
 
@@ -51,6 +52,7 @@ class OpenedCache:
         self._days: dict[int, Opened] = {}
         self._contacts: dict[int, KnownContacts] = {}
         self._learned: list[tuple[KnownContacts, LearnedNovelty]] = []
+        self._steady: SteadyContacts | None = None
         self._most = most
         #: Grows when something is learned again.
         self.revision = 0
@@ -62,6 +64,18 @@ class OpenedCache:
         self._contacts = {
             day: one for day, one in self._contacts.items() if from_hour is not None and day * HOURS <= from_hour
         }
+
+        if self._steady is not None and (from_hour is None or self._steady.hour > from_hour):
+            self._steady = None
+
+    def steady(self, hour: int) -> SteadyContacts | None:
+        """The steady contacts as of an hour, if they are kept."""
+        return self._steady if self._steady is not None and self._steady.hour == hour else None
+
+    def put_steady(self, found: SteadyContacts, revision: int) -> None:
+        """Keep what was read at this revision."""
+        if revision == self.revision:
+            self._steady = found
 
     def contacts(self, day: int) -> KnownContacts | None:
         """What entities had met when a day began, if it is kept."""
