@@ -35,7 +35,8 @@ class Facts:
     before today. `had_udp`: sent UDP before. `most_destinations`
     and `most_sockets` are records of closed days, by the hour. `steady_hours` in a row the same amount went to one new
     place outside, which nobody else had met if `is_steady_stranger`. `in_probation`: the image of its workload changed
-    within the last hours; `is_familiar`: other workloads have a process of its name. Both are False where nobody looked.
+    within the last hours; `is_familiar`: other workloads have a process of its name. Both are False where nobody
+    looked.
     """
 
     sent: Float64
