@@ -22,7 +22,6 @@ import selectors
 import signal
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -35,6 +34,7 @@ from pathlib import Path
 from ebbtide.meter.cgroup import open_root
 from ebbtide.meter.libbpf import Object, read_object
 from ebbtide.meter.probe import OBJECT_PATH
+from ebbtide.meter.rows import Rows
 
 SLOT_S, SETTLE_S = 0.25, 0.05
 BPF_STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
@@ -172,8 +172,7 @@ def measure_throughput(sockets: int, pairs: int) -> dict[str, object]:
     fd = os.open(root, os.O_RDONLY)
     slots: dict[bool, list[float]] = {True: [], False: []}
     with Object(read_object(OBJECT_PATH)) as programs_:
-        programs_.load()
-        programs_.update("settings", struct.pack("<I", 1), struct.pack("<I", 1))  # count loopback
+        Rows(programs_).load(is_loopback_counted=True)
         programs_.attach(fd)
         with load(sockets) as run:
             run(1.0)

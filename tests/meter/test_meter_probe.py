@@ -11,7 +11,7 @@ import pytest
 from conftest import TRAFFIC, total
 
 from ebbtide.meter.flow import DnsNews, Opener, ProcessNews, Protocol, address_bytes
-from ebbtide.meter.probe import parse_news, rows_for, wait_for_programs
+from ebbtide.meter.probe import parse_news
 from ebbtide.meter.sockdiag import existing_owners
 
 
@@ -275,16 +275,7 @@ def test_the_script_of_traffic_exists():
     assert TRAFFIC.exists()
 
 
-def test_rows_follow_from_memory_and_cpus():
-    assert rows_for(64 << 20, 2) == 124_275
-    assert rows_for(1 << 20, 512) == 1024
-
-
 def test_news_of_an_unknown_kind_is_none():
     assert parse_news(b"\x09\0\0\0" + bytes(28)) is None
     assert parse_news(b"") is None
     assert parse_news(bytes([2, 0, 0, 0, 3, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]) + b"abcdef") == DnsNews(7, b"abc")
-
-
-def test_waiting_for_programs_returns():
-    wait_for_programs()

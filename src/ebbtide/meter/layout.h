@@ -49,10 +49,12 @@ struct flow_value {
 	__u64 sockets;
 };
 
-enum owner_flags { HAS_REMOTE = 1, HAS_SENT = 2, HAS_RECEIVED = 4, SAW_FIN = 8 };
+enum owner_flags { HAS_REMOTE = 1, HAS_SENT = 2, HAS_RECEIVED = 4, SAW_FIN = 8, HAS_PROCESS = 16 };
 
+// The kernel puts 8 bytes in front, at the start of a cache line. What every packet of a connection needs comes first
+// and fits into the rest of that line: the key is looked at once in an interval, when its row is looked up.
 struct owner {
-	struct flow_key key;
+	__u64 row;	 // of `key`: the generation it was found in, and its slot; 0 after each change of the key
 	__u64 received;	 // payload bytes already counted
 	__u32 sent_until; // sequence number up to which payload has been counted
 	__u32 fin;	 // sequence number of the peer's FIN
@@ -60,6 +62,21 @@ struct owner {
 	__u32 segments;	 // received and already counted
 	__u32 header;	 // bytes of headers of a segment, as last sent
 	__u32 pad;
+	struct flow_key key;
+};
+
+// Written by user space, once and with every reading.
+struct settings {
+	__u32 generation;	   // of rows; readings count it up, from 1. Its lowest bit says which map is written
+	__u32 is_loopback_counted; // or left out
+	__u32 rows, folded;	   // slots of a generation: its rows, then those of processes that found no row
+	__u32 cpus;
+};
+
+// How many slots are taken: of rows and of folded ones, in even generations and in odd ones.
+struct taken {
+	struct bpf_spin_lock lock;
+	__u32 count;
 };
 
 struct loss {
@@ -89,19 +106,37 @@ struct {
 	__type(value, struct owner);
 } owners SEC(".maps");
 
-#define FLOWS(name)                                 \
-	struct {                                    \
-		__uint(type, BPF_MAP_TYPE_PERCPU_HASH); \
-		__uint(max_entries, 16384);         \
-		__type(key, struct flow_key);       \
-		__type(value, struct flow_value);   \
+// The slot of each key.
+#define FLOWS(name)                              \
+	struct {                                 \
+		__uint(type, BPF_MAP_TYPE_HASH); \
+		__uint(max_entries, 16384);      \
+		__type(key, struct flow_key);    \
+		__type(value, __u32);            \
 	} name SEC(".maps")
 
 FLOWS(flows_even);
 FLOWS(flows_odd);
-// Where a process counts what found no room above: one row for each protocol, so this fills much later.
-FLOWS(folded_even);
-FLOWS(folded_odd);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4);
+	__type(key, __u32);
+	__type(value, struct taken);
+} taken SEC(".maps");
+
+// By slot and CPU, a cache line each: no CPU writes into another's. User space maps them into its memory.
+#define COUNTERS(name)                             \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__uint(max_entries, 16384);        \
+		__type(key, __u32);                \
+		__type(value, struct flow_value);  \
+	} name SEC(".maps")
+
+COUNTERS(counters_even);
+COUNTERS(counters_odd);
 
 // Sockets older than the meter, by cookie: user space finds their owners.
 struct {
@@ -130,10 +165,9 @@ struct {
 	__uint(max_entries, 1 << 20);
 } news SEC(".maps");
 
-// Written by user space: {which map is written, whether loopback counts}.
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, struct settings);
 } settings SEC(".maps");

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import errno
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -136,6 +137,13 @@ class Object:
     def update(self, map_name: str, key: bytes, value: bytes) -> None:
         """Set the value of a key."""
         self._check(self._lib.bpf_map_update_elem(self.map_fd(map_name), key, value, 0), f"writing the map {map_name}")
+
+    def memory(self, map_name: str, length: int) -> mmap.mmap:
+        """The first `length` bytes of a map that may be mapped (BPF_F_MMAPABLE). The caller closes it."""
+        try:
+            return mmap.mmap(self.map_fd(map_name), length)
+        except OSError as error:
+            raise _failed(f"mapping {map_name}", error.errno or 0, self._where) from error
 
     def drain(
         self, map_name: str, key_bytes: int, value_bytes: int, batch: int = 4096

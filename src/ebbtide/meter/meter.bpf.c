@@ -68,6 +68,8 @@ static __always_inline int own(struct bpf_sock *sk)
 	owner->key.cgroup = bpf_get_current_cgroup_id();
 	owner->key.tgid = tgid;
 	bpf_get_current_comm(owner->key.name, NAME_LEN);
+	owner->flags |= HAS_PROCESS;
+	owner->row = 0;
 	tell_process(&owner->key);
 	return 1;
 }
@@ -124,18 +126,19 @@ static __always_inline void open_flow(struct bpf_sock_ops *ctx, struct owner *ow
 	struct flow_value *value;
 
 	set_remote(&owner->key, ctx, opener);
-	owner->flags = HAS_REMOTE | HAS_RECEIVED;
+	owner->flags = HAS_REMOTE | HAS_RECEIVED | (owner->flags & HAS_PROCESS);
+	owner->row = 0;
 	owner->received = 0;
 	owner->segments = 0;
 	bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
-	if (is_loopback(ctx) && !setting(1))
+	if (is_loopback(ctx) && !is_loopback_counted())
 		return;
-	value = flow_get(&owner->key, 0, 0);
+	value = owner_value(owner, 0, 0);
 	if (!value)
 		return;
-	value->sockets += 1;
+	ADD(value->sockets, 1);
 	if (opener == OPENER_REMOTE)
-		value->tx_packets += 1; // the SYN+ACK, which the listener sent
+		ADD(value->tx_packets, 1); // the SYN+ACK, which the listener sent
 }
 
 static __always_inline void close_flow(struct bpf_sock_ops *ctx, struct owner *owner)
@@ -145,11 +148,11 @@ static __always_inline void close_flow(struct bpf_sock_ops *ctx, struct owner *o
 
 	if (!fresh.bytes && !fresh.segments)
 		return;
-	if (is_loopback(ctx) && !setting(1)) {
+	if (is_loopback(ctx) && !is_loopback_counted()) {
 		lose(REASON_LOOPBACK, fresh.bytes, 0);
 		return;
 	}
-	value = flow_get(&owner->key, fresh.bytes, fresh.segments);
+	value = owner_value(owner, fresh.bytes, fresh.segments);
 	if (value)
 		add_received(value, owner, fresh);
 }
@@ -213,7 +216,7 @@ static __always_inline void tell_dns(struct __sk_buff *skb, struct headers *head
 }
 
 // The owner of a socket the meter did not see being made: found by user space, or only its cgroup until it is.
-static __always_inline struct owner *adopt(struct __sk_buff *skb, struct bpf_sock *sk, struct owner *owner)
+static __always_inline struct owner *adopt(struct __sk_buff *skb, void *sk, struct owner *owner)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct flow_key *key = bpf_map_lookup_elem(&adopted, &cookie);
@@ -225,45 +228,78 @@ static __always_inline struct owner *adopt(struct __sk_buff *skb, struct bpf_soc
 	if (key) {
 		owner->key.cgroup = key->cgroup;
 		owner->key.tgid = key->tgid;
+		owner->flags |= HAS_PROCESS;
 		__builtin_memcpy(owner->key.name, key->name, NAME_LEN);
 		if (owner->key.opener == OPENER_UNKNOWN)
 			owner->key.opener = key->opener;
 	}
 	if (!owner->key.cgroup)
 		owner->key.cgroup = bpf_skb_cgroup_id(skb);
+	owner->row = 0;
 	return owner;
 }
 
-static __always_inline void count_tcp(struct __sk_buff *skb, struct bpf_sock *sk, struct owner *owner,
-				      struct headers *head, __u32 segments)
+static __always_inline struct owner *find_owner(struct __sk_buff *skb, void *sk, struct headers *head, __u32 segments)
 {
-	__u32 wire = head->payload + head->offset * segments, fresh;
-	struct bpf_tcp_sock *tcp = bpf_tcp_sock(sk);
+	struct owner *owner = bpf_sk_storage_get(&owners, sk, 0, 0);
+
+	if (!owner || !(owner->flags & HAS_PROCESS))
+		owner = adopt(skb, sk, owner);
+	if (!owner)
+		lose(REASON_MAP_FULL, head->payload, segments);
+	return owner;
+}
+
+static __always_inline int is_left_out(struct __sk_buff *skb, struct headers *head, __u32 segments)
+{
+	if (skb->ifindex != LOOPBACK_IFINDEX || is_loopback_counted())
+		return 0;
+	lose(REASON_LOOPBACK, head->payload, segments);
+	return 1;
+}
+
+static __always_inline void count_tcp(struct __sk_buff *skb, struct bpf_sock *sk, struct headers *head, __u32 segments)
+{
+	__u32 wire = head->payload + head->offset * segments, fresh, rcv_nxt, segs_in;
+	struct bpf_tcp_sock *tcp;
 	struct flow_value *value;
 	struct received received;
+	struct owner *owner;
+	__u64 bytes_received;
 
-	if (sk->state == BPF_TCP_LISTEN || !tcp) {
+	if (is_left_out(skb, head, segments))
+		return;
+	tcp = bpf_tcp_sock(sk);
+	if (!tcp || sk->state == BPF_TCP_LISTEN) {
 		lose(REASON_HANDSHAKE, wire, segments);
 		return;
 	}
+	// Asked before the owner: all of it is cold in the cache, and these loads wait for nothing.
+	bytes_received = CONTEXT(tcp->bytes_received);
+	segs_in = CONTEXT(tcp->segs_in);
+	rcv_nxt = CONTEXT(tcp->rcv_nxt);
+	owner = find_owner(skb, tcp, head, segments);
+	if (!owner)
+		return;
 	if (!(owner->flags & HAS_REMOTE)) {
 		set_packet_remote(skb, &owner->key, 1);
 		owner->key.protocol = TCP;
 		set_ports(&owner->key, head->source, head->dest);
 		owner->flags |= HAS_REMOTE;
+		owner->row = 0;
 	}
 	fresh = take_sent(owner, head, tcp->snd_nxt);
 	owner->header = head->offset;
-	received = take_received(owner, tcp->bytes_received, tcp->rcv_nxt, tcp->segs_in);
-	value = flow_get(&owner->key, fresh + received.bytes, segments + received.segments);
+	received = take_received(owner, bytes_received, rcv_nxt, segs_in);
+	value = owner_value(owner, fresh + received.bytes, segments + received.segments);
 	if (!value)
 		return;
-	value->tx_bytes += fresh;
-	value->tx_wire += wire;
+	ADD(value->tx_bytes, fresh);
+	ADD(value->tx_wire, wire);
 	if (head->payload && !fresh)
-		value->tx_again += segments;
+		ADD(value->tx_again, segments);
 	else
-		value->tx_packets += segments;
+		ADD(value->tx_packets, segments);
 	add_received(value, owner, received);
 }
 
@@ -278,69 +314,62 @@ static __always_inline void note_fin(struct bpf_sock *sk, struct headers *head)
 	}
 }
 
-static __always_inline void count_udp(struct __sk_buff *skb, struct owner *owner, struct headers *head,
+static __always_inline void count_udp(struct __sk_buff *skb, struct bpf_sock *sk, struct headers *head,
 				      __u32 segments, int is_egress)
 {
 	__u32 wire = head->payload + head->offset * segments;
-	struct flow_key key = owner->key;
+	struct owner *owner = find_owner(skb, sk, head, segments);
 	struct flow_value *value;
+	struct flow_key key;
 
+	if (!owner)
+		return;
+	if (!is_egress && head->source == DNS_PORT)
+		tell_dns(skb, head, owner->key.cgroup);
+	if (is_left_out(skb, head, segments))
+		return;
+	key = owner->key;
 	set_packet_remote(skb, &key, is_egress);
 	key.protocol = UDP;
 	set_ports(&key, is_egress ? head->source : head->dest, is_egress ? head->dest : head->source);
-	value = flow_get(&key, head->payload, segments);
+	value = key_value(&key, head->payload, segments);
 	if (!value)
 		return;
 	if (is_egress) {
-		value->tx_bytes += head->payload;
-		value->tx_wire += wire;
-		value->tx_packets += segments;
+		ADD(value->tx_bytes, head->payload);
+		ADD(value->tx_wire, wire);
+		ADD(value->tx_packets, segments);
 	} else {
-		value->rx_bytes += head->payload;
-		value->rx_wire += wire;
-		value->rx_packets += segments;
+		ADD(value->rx_bytes, head->payload);
+		ADD(value->rx_wire, wire);
+		ADD(value->rx_packets, segments);
 	}
 }
 
 static __always_inline int count(struct __sk_buff *skb, int is_egress)
 {
-	__u32 segments = skb->gso_segs ? skb->gso_segs : 1;
 	struct headers head = {};
-	struct bpf_sock *sk = skb->sk;
-	struct owner *owner;
+	struct bpf_sock *sk;
+	__u32 segments;
 
 	if (read_headers(skb, &head)) {
-		lose(REASON_UNREADABLE, skb->len, segments);
+		lose(REASON_UNREADABLE, skb->len, skb->gso_segs ? skb->gso_segs : 1);
 		return 1;
 	}
 	if (!is_egress && head.protocol == TCP && !head.is_fin)
 		return 1;
-	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	sk = skb->sk;
 	if (!is_egress && head.protocol == TCP) {
 		note_fin(sk, &head);
 		return 1;
 	}
-	if (!sk || (head.protocol != TCP && head.protocol != UDP)) {
-		lose(REASON_PROTOCOL, skb->len, segments);
-		return 1;
-	}
-	owner = bpf_sk_storage_get(&owners, sk, 0, 0);
-	if (!owner || !owner->key.tgid)
-		owner = adopt(skb, sk, owner);
-	if (!owner) {
-		lose(REASON_MAP_FULL, head.payload, segments);
-		return 1;
-	}
-	if (!is_egress && head.protocol == UDP && head.source == DNS_PORT)
-		tell_dns(skb, &head, owner->key.cgroup);
-	if (skb->ifindex == LOOPBACK_IFINDEX && !setting(1)) {
-		lose(REASON_LOOPBACK, head.payload, segments);
-		return 1;
-	}
-	if (head.protocol == TCP)
-		count_tcp(skb, sk, owner, &head, segments);
+	segments = skb->gso_segs ? skb->gso_segs : 1;
+	if (sk && head.protocol == TCP)
+		count_tcp(skb, sk, &head, segments);
+	else if (sk && head.protocol == UDP)
+		count_udp(skb, sk, &head, segments, is_egress);
 	else
-		count_udp(skb, owner, &head, segments, is_egress);
+		lose(REASON_PROTOCOL, skb->len, segments);
 	return 1;
 }
 

@@ -1,18 +1,14 @@
-"""The eBPF programs as a source of flows: load them, read what they counted since the last reading, hear their news.
+"""The eBPF programs as a source of flows: attach them, read what they counted since the last reading, hear their news.
 
-Two maps take turns: the programs write one, the meter flips to the other, waits until no program can still hold the
-first, then reads and empties it. So a reading is a delta by itself, no count is lost between reading and deleting, and
-a restarted meter starts from nothing: no spike and nothing twice.
+In: a cgroup. Out: readings, and news of processes and DNS answers. `rows` is where the programs count.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -20,32 +16,21 @@ from typing import Self
 import numpy as np
 
 from ebbtide.meter.flow import (
-    KEY_DTYPE,
-    VALUE_DTYPE,
     DnsNews,
-    Flow,
     FlowKey,
     Loss,
     ProcessNews,
     Reading,
     Reason,
     key_bytes,
-    read_rows,
 )
 from ebbtide.meter.libbpf import Object, read_object
+from ebbtide.meter.rows import Rows
 
 OBJECT_PATH = Path(__file__).with_name("meter.bpf.o")
-#: (while even, while odd): rows, and the rows of processes for which there was no room among them.
-_MAPS = (("flows_even", "folded_even"), ("flows_odd", "folded_odd"))
-_FOLDED_SHARE = 8
-_KEY_OVERHEAD_BYTES = 64  # of a preallocated hash element, beside key and values
-_MIN_ROWS, _MAX_ROWS = 1024, 1 << 20
 _NEWS_PROCESS, _NEWS_DNS = 1, 2
 _PROCESS_NEWS = struct.Struct("<IIQ16s")
 _DNS_HEAD = struct.Struct("<IIQ")
-_SYS_MEMBARRIER = {"x86_64": 324, "aarch64": 283}
-_MEMBARRIER_GLOBAL = 1
-_GRACE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +44,6 @@ class ProbeSettings:
     cgroup: Path
     map_bytes: int = 64 << 20
     is_loopback_counted: bool = False
-
-
-def rows_for(map_bytes: int, cpus: int) -> int:
-    """How many rows each of the two maps gets.
-
-    >>> rows_for(64 << 20, 2), rows_for(64 << 20, 64)
-    (124275, 7087)
-    """
-    row_bytes = KEY_DTYPE.itemsize + _KEY_OVERHEAD_BYTES + cpus * VALUE_DTYPE.itemsize
-    return max(_MIN_ROWS, min(_MAX_ROWS, map_bytes // 2 * _FOLDED_SHARE // (_FOLDED_SHARE + 1) // row_bytes))
 
 
 class Probe:
@@ -87,14 +62,8 @@ class Probe:
     ) -> None:
         self._object = Object(image or read_object(OBJECT_PATH))
         try:
-            self._cpus = self._object.cpus
-            self.rows = rows or rows_for(settings.map_bytes, self._cpus)
-            for rows_name, folded_name in _MAPS:
-                self._object.resize(rows_name, self.rows)
-                self._object.resize(folded_name, max(64, self.rows // _FOLDED_SHARE))
-            self._object.load()
-            self._set(1, int(settings.is_loopback_counted))
-            self._is_odd = False
+            self._rows = Rows(self._object, map_bytes=settings.map_bytes, rows=rows)
+            self._rows.load(is_loopback_counted=settings.is_loopback_counted)
             self._losses_before = dict.fromkeys(Reason, Loss(0, 0))
             self._ring = self._object.ring("news", lambda record: _hand_over(record, on_news))
         except BaseException:  # whatever it was, also Ctrl-C: no program stays loaded
@@ -109,6 +78,11 @@ class Probe:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def rows(self) -> int:
+        """Room for this many rows in one reading."""
+        return self._rows.capacity
 
     def adopt(self, cookies: dict[int, FlowKey]) -> None:
         """Tell the programs who owns sockets older than they are: socket cookie -> owner. At any time."""
@@ -126,17 +100,8 @@ class Probe:
 
     def read(self) -> Reading:
         """Everything counted since the last reading."""
-        full = _MAPS[self._is_odd]
-        self._is_odd = not self._is_odd
-        self._set(0, int(self._is_odd))
-        wait_for_programs()
-        flows = [flow for name in full for flow in self._drain(name)]
+        flows = self._rows.read()
         return Reading(tuple(flows), self._read_losses(), self.rows)
-
-    def _drain(self, name: str) -> Iterator[Flow]:
-        key_bytes, value_bytes = KEY_DTYPE.itemsize, VALUE_DTYPE.itemsize * self._cpus
-        for keys, values, count in self._object.drain(name, key_bytes, value_bytes, min(4096, self.rows)):
-            yield from read_rows(keys, values, count, self._cpus)
 
     def close(self) -> None:
         """Detach, stop listening, free the maps."""
@@ -150,26 +115,16 @@ class Probe:
         while not self._stop.is_set():
             self._ring.poll(100)
 
-    def _set(self, index: int, value: int) -> None:
-        self._object.update("settings", struct.pack("<I", index), struct.pack("<I", value))
-
     def _read_losses(self) -> dict[str, Loss]:
         deltas = {}
+        width = 16 * self._object.cpus
         for reason in Reason:
-            raw = self._object.lookup("losses", struct.pack("<I", reason), 16 * self._cpus) or bytes(16 * self._cpus)
+            raw = self._object.lookup("losses", struct.pack("<I", reason), width) or bytes(width)
             now = Loss(*np.frombuffer(raw, np.int64).reshape(-1, 2).sum(axis=0).tolist())
             before = self._losses_before[reason]
             deltas[reason.name.lower()] = Loss(now.bytes - before.bytes, now.packets - before.packets)
             self._losses_before[reason] = now
         return deltas
-
-
-def wait_for_programs() -> None:
-    """Return when every program that ran at the call has ended: programs run under RCU, and so does membarrier(2)."""
-    number = _SYS_MEMBARRIER.get(os.uname().machine)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if number is None or libc.syscall(number, _MEMBARRIER_GLOBAL, 0, 0) != 0:
-        time.sleep(_GRACE_S)
 
 
 def _hand_over(record: bytes, on_news: Callable[[ProcessNews | DnsNews], None]) -> None:

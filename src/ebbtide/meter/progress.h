@@ -40,9 +40,11 @@ static __always_inline struct received take_received(struct owner *owner, __u64 
 
 static __always_inline void add_received(struct flow_value *value, struct owner *owner, struct received fresh)
 {
-	value->rx_bytes += fresh.bytes;
-	value->rx_packets += fresh.segments;
-	value->rx_wire += fresh.bytes + (__u64)fresh.segments * owner->header;
+	if (!fresh.bytes && !fresh.segments)
+		return;
+	ADD(value->rx_bytes, fresh.bytes);
+	ADD(value->rx_packets, fresh.segments);
+	ADD(value->rx_wire, fresh.bytes + (__u64)fresh.segments * owner->header);
 }
 
 // Payload not sent before. A retransmission has a sequence number below the highest one counted.
