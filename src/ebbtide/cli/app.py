@@ -21,6 +21,8 @@ from ebbtide.cli import (
     importing,
     judging,
     laboratory,
+    learning,
+    plans,
     serving,
     settings,
     sinks,
@@ -42,6 +44,7 @@ app = typer.Typer(
 demo.register(app)
 importing.register(app)
 backfill.register(app)
+learning.register(app)
 judging.register(app)
 backtesting.register(app)
 findings.register(app)
@@ -53,6 +56,7 @@ laboratory.register(app)
 app.command("meter")(meter)
 app.add_typer(catalogue.app, name="detections")
 app.add_typer(filters.app, name="filters")
+app.add_typer(plans.app, name="plans")
 app.add_typer(sinks.app, name="sinks")
 app.add_typer(settings.app, name="config")
 

@@ -14,12 +14,14 @@ import duckdb
 
 from ebbtide.baseline.floors import FLOORS
 from ebbtide.errors import ServiceError
+from ebbtide.series import Entity
 from ebbtide.store.contacts import Contacts
 from ebbtide.store.coverage import Coverage
 from ebbtide.store.filters import Filters
 from ebbtide.store.findings import Findings
 from ebbtide.store.identity import Identity
 from ebbtide.store.learned_days import LearnedDays
+from ebbtide.store.learning import Learned, learned
 from ebbtide.store.minutes import MinuteReading
 from ebbtide.store.notices import Notices
 from ebbtide.store.novelty import NoveltyReading
@@ -73,8 +75,8 @@ class View:
         self.minutes = MinuteReading(con, identity, segments)
         self.findings = Findings(con, self.transaction)
         self.filters = Filters(con, self.transaction)
-        learned = LearnedDays(con, identity, self.floors)
-        self.outbound = OutboundReading(learned, TrailingReading(con, identity, segments), segments, self._cache)
+        days = LearnedDays(con, identity, self.floors)
+        self.outbound = OutboundReading(days, TrailingReading(con, identity, segments), segments, self._cache)
         self.novelty = NoveltyReading(con, identity, segments, self._cache)
         self.outbox = Outbox(con, self.transaction)
         self.progress = Progress(con, self.transaction)
@@ -91,6 +93,16 @@ class View:
         """From what on an hour's traffic counts, by metric, in its unit: those set, else those that ship."""
         rows = self._con.execute("SELECT metric, per_hour FROM floors").fetchall()
         return dict(rows) or dict(FLOORS)
+
+    def learning(self, now_ns: int) -> list[Learned]:
+        """How far each entity is learned, by name."""
+        return learned(self._con, self.identity, now_ns, self.floors)
+
+    def masks(self) -> list[tuple[Entity, int, int, str]]:
+        """What is left out of baselines: entity, from, to, reason; what begins last first, then by reason and name."""
+        names = "cluster, namespace, workload, process"
+        rows = self._con.execute(f"SELECT * FROM masks ORDER BY from_ns DESC, reason, {names}, to_ns").fetchall()
+        return [(Entity(*row[:4]), *row[4:]) for row in rows]
 
     @property
     def held_bytes(self) -> int:
