@@ -15,6 +15,7 @@ from ebbtide.cli import (
     backtesting,
     catalogue,
     demo,
+    entities,
     filters,
     findings,
     health,
@@ -45,6 +46,7 @@ demo.register(app)
 importing.register(app)
 backfill.register(app)
 learning.register(app)
+entities.register(app)
 judging.register(app)
 backtesting.register(app)
 findings.register(app)

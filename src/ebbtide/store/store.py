@@ -11,7 +11,7 @@ import json
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -231,10 +231,10 @@ class Store(View):
         with self.transaction():
             backfill.note_done(self._con, origin, hour, counts, replaced)
 
-    def learning(self, now_ns: int) -> list[learning.Learned]:
-        """How far each entity is learned."""
+    def learning(self, now_ns: int, chosen: Sequence[int] | None = None) -> list[learning.Learned]:
+        """How far each entity is learned, as of a view."""
         with self.lock:
-            return super().learning(now_ns)
+            return super().learning(now_ns, chosen)
 
     def counters(self) -> dict[int, tuple[int, int, float]]:
         """The last reading of each cumulative series by its key: (start_ns, end_ns, reading), for the decoder."""

@@ -5,7 +5,7 @@ A view sees what was committed before each of its queries. Threads that read bes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -94,9 +94,9 @@ class View:
         rows = self._con.execute("SELECT metric, per_hour FROM floors").fetchall()
         return dict(rows) or dict(FLOORS)
 
-    def learning(self, now_ns: int) -> list[Learned]:
-        """How far each entity is learned, by name."""
-        return learned(self._con, self.identity, now_ns, self.floors)
+    def learning(self, now_ns: int, chosen: Sequence[int] | None = None) -> list[Learned]:
+        """How far each entity is learned, by name; of all, or of those with these numbers."""
+        return learned(self._con, self.identity, now_ns, self.floors, chosen)
 
     def masks(self) -> list[tuple[Entity, int, int, str]]:
         """What is left out of baselines: entity, from, to, reason; what begins last first, then by reason and name."""

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Callable, Sequence
-from typing import Annotated, Final, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from ebbtide.errors import UsageError
 from ebbtide.finding.filters import matchers_text, parse_matchers
 from ebbtide.finding.plan import NAME, Plan
 from ebbtide.finding.text import rfc3339
-from ebbtide.series import Entity
 from ebbtide.store.learning import Learned, State
 from ebbtide.triage import add_plan, remove_plan, reset_baseline, undo_reset
 from ebbtide.web.access import ApiReader, ApiWriter, TheSite
 from ebbtide.web.answers import EntityName
-from ebbtide.web.query import parse_instant
+from ebbtide.web.query import After, name_key, page_after, parse_instant
 from ebbtide.web.refusal import REFUSALS
 from ebbtide.web.views import TheView
 
 router = APIRouter(prefix="/api/v1", responses=REFUSALS)
 
-T = TypeVar("T")
-Key = tuple[int | str, ...]
-
-_CURSOR_CHARACTERS: Final = 16_000
-After = Annotated[str, Query(max_length=_CURSOR_CHARACTERS, description="The cursor `next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 EntityText = Annotated[
     str,
@@ -146,27 +136,6 @@ class PlanList(BaseModel):
     plans: list[PlanAnswer]
 
 
-def page_after(rows: Sequence[T], key: Callable[[T], Key], after: str, limit: int) -> tuple[list[T], str | None]:
-    """The rows behind a cursor, which are in the order of their keys, and the next page's cursor.
-
-    Rows that come or go meanwhile do not move the others. Raises UsageError for a cursor that is not one of ours.
-    """
-    if after:
-        try:
-            place = tuple(json.loads(base64.urlsafe_b64decode(after + "=" * (-len(after) % 4))))
-            rows = [one for one in rows if key(one) > place]
-        except (ValueError, TypeError, RecursionError) as error:
-            raise UsageError("the page's cursor is not one of ours", hint="begin at the first page") from error
-    page = list(rows[:limit])
-    if len(rows) <= limit:
-        return page, None
-    return page, base64.urlsafe_b64encode(json.dumps(key(page[-1])).encode()).decode().rstrip("=")
-
-
-def _parts(one: Entity) -> tuple[str, str, str, str]:
-    return one.cluster, one.namespace, one.workload, one.process
-
-
 @router.get("/learning", tags=["learning"])
 def list_learning(
     site: TheSite,
@@ -178,7 +147,7 @@ def list_learning(
 ) -> LearnedList:
     """How far each entity is learned, and so what the default detection can say of it."""
     learned = view.learning(site.now() if at is None else parse_instant(at))
-    page, following = page_after(learned, lambda one: _parts(one.entity), after, limit)
+    page, following = page_after(learned, lambda one: name_key(one.entity), after, limit)
     return LearnedList(entities=[LearnedAnswer.of(one) for one in page], next=following)
 
 
@@ -186,7 +155,7 @@ def list_learning(
 def list_masks(view: TheView, _: ApiReader, after: After = "", limit: Limit = 100) -> MaskList:
     """What is left out of baselines: resets, attacks, planned changes."""
     masks = view.masks()
-    page, following = page_after(masks, lambda one: (-one[1], one[3], *_parts(one[0]), one[2]), after, limit)
+    page, following = page_after(masks, lambda one: (-one[1], one[3], *name_key(one[0]), one[2]), after, limit)
     return MaskList(
         masks=[
             MaskAnswer(entity=EntityName.of(entity), from_=rfc3339(from_ns), to=rfc3339(to_ns), reason=reason)
