@@ -155,8 +155,13 @@ class Vitals:
     def _sinks(self, view: View) -> Iterator[SinkHealth]:
         for name in sorted({*self.sinks, *view.outbox.sinks()}):
             state, counts = view.outbox.state(name), view.outbox.counts(name)
-            kind = self.sinks[name].kind if name in self.sinks else "not configured"
-            yield SinkHealth(name, kind, counts["delivered"], state.waiting, state.dead, state.error)
+            settings = self.sinks.get(name)
+            kind = "not configured" if settings is None else settings.kind
+            every_s = 0.0 if settings is None else (settings.heartbeat or 0) / SECOND_NS
+            accepted_ns = view.outbox.heartbeat(name).accepted_ns
+            yield SinkHealth(
+                name, kind, counts["delivered"], state.waiting, state.dead, state.error, accepted_ns, every_s
+            )
 
     def _clockwork(self, now_ns: int) -> Iterator[Problem]:
         rounds = self.rounds
