@@ -31,7 +31,7 @@ from ebbtide.store.plans import Plans
 from ebbtide.store.profile import Profile
 from ebbtide.store.progress import Progress
 from ebbtide.store.reading import Reading
-from ebbtide.store.retention import held_bytes
+from ebbtide.store.retention import held_bytes, kept_ns
 from ebbtide.store.risks import Risks
 from ebbtide.store.rollouts import Rollouts
 from ebbtide.store.search import FindingSearch
@@ -108,6 +108,10 @@ class View:
     def held_bytes(self) -> int:
         """Bytes of the file that hold data; what is free in it is used again. 0 in memory."""
         return held_bytes(self._con)
+
+    def kept_ns(self, now_ns: int) -> dict[str, int]:
+        """How far back each table that detections look into reaches; none where it is empty."""
+        return kept_ns(self._con, now_ns)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
