@@ -13,7 +13,7 @@ HEALTH = Health(
     started_ns=10 * SECOND_NS,
     sources=(Source('a"\n\\', SourceState.LATE, 90 * SECOND_NS, 80 * SECOND_NS, 30, 4, -1.5, 7),),
     detections=(Judged("d", 80 * SECOND_NS, 80 * SECOND_NS, 0.5, 7, 5, {"no_baseline": 2}, 1, "boom"),),
-    sinks=(SinkHealth("s", "webhook", 9, 2, 1, "refused"),),
+    sinks=(SinkHealth("s", "webhook", 9, 2, 1, "refused", 70 * SECOND_NS, 60.0), SinkHealth("quiet", "lines", 0, 0, 0)),
     received={"accepted": 11, "rejected_negative": 3},
     capacity={"series": 21.0},
     problems=(Problem(Severity.CRITICAL, "x"),),
@@ -46,6 +46,9 @@ def test_every_part_of_a_health_record_is_a_metric():
     assert found["ebbtide_detection_failing", (("detection", "d"),)] == 1
     assert found["ebbtide_sink_delivered_total", (("kind", "webhook"), ("sink", "s"))] == 9
     assert found["ebbtide_sink_waiting", (("sink", "s"),)] == 2
+    assert found["ebbtide_sink_heartbeat_timestamp_seconds", (("sink", "s"),)] == 70
+    assert found["ebbtide_sink_heartbeat_interval_seconds", (("sink", "s"),)] == 60
+    assert ("ebbtide_sink_heartbeat_timestamp_seconds", (("sink", "quiet"),)) not in found
 
 
 def test_an_idle_service_still_has_its_families():

@@ -62,7 +62,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class SinkHealth:
-    """How deliveries to one sink fare; `error` is the last one, "" after a success."""
+    """How deliveries to one sink fare; `error` is the last one, "" after a success.
+
+    `heartbeat_ns` is when its receiver last accepted a heartbeat, 0 for never; `heartbeat_every_s` how often one is
+    sent, 0 for not at all.
+    """
 
     name: str
     kind: str
@@ -70,6 +74,8 @@ class SinkHealth:
     waiting: int
     dead: int
     error: str = ""
+    heartbeat_ns: int = 0
+    heartbeat_every_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,3 +136,8 @@ def _sinks(health: Health) -> Iterator[Metric]:
     yield _gauge("sink_dead", "Deliveries that were given up and kept.", ["sink"], dead)
     failing = [([one.name], float(bool(one.error))) for one in health.sinks]
     yield _gauge("sink_failing", "1 while the last attempt failed.", ["sink"], failing)
+    beating = [one for one in health.sinks if one.heartbeat_every_s]
+    accepted = [([one.name], one.heartbeat_ns / SECOND_NS) for one in beating]
+    yield _gauge("sink_heartbeat_timestamp_seconds", "The last heartbeat accepted; 0: none.", ["sink"], accepted)
+    every = [([one.name], one.heartbeat_every_s) for one in beating]
+    yield _gauge("sink_heartbeat_interval_seconds", "How often a heartbeat is sent.", ["sink"], every)

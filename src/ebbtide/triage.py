@@ -13,7 +13,7 @@ from ebbtide.errors import ConfigError, NotFoundError
 from ebbtide.finding.filters import Filter, Matcher, apply, parse_matchers
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.lifecycle import Episode
-from ebbtide.finding.plan import PLAN_FIELDS, Plan
+from ebbtide.finding.plan import NAME, PLAN_FIELDS, Plan
 from ebbtide.finding.verdict import Judgement
 from ebbtide.series import Entity
 from ebbtide.store.known_contacts import ATTACK_MASK
@@ -165,8 +165,12 @@ def add_plan(store: Store, plan: Plan, now_ns: int) -> tuple[int, int]:
     """Keep a planned change and mark the findings there are: how many lie within it, of how many.
 
     With `is_masked` its time is left out of the baselines of all entities that are known by now and that it is about;
-    adding it again afterwards masks those that came since. Raises ConfigError for matchers on anything but senders.
+    adding it again afterwards masks those that came since. Raises ConfigError for a name that cannot stand in an
+    address, and for matchers on anything but senders.
     """
+    if not re.fullmatch(NAME, plan.name):
+        hint = "it has letters, digits, `_`, `.` and `-`, at most 100, and begins with a letter or digit"
+        raise ConfigError(f"a plan cannot be called {plan.name[:60]!r}", hint=hint)
     for matcher in plan.matchers:
         if matcher.field not in PLAN_FIELDS:
             raise ConfigError(f"a plan cannot look at {matcher.field!r}", hint=f"it can at {', '.join(PLAN_FIELDS)}")

@@ -39,16 +39,6 @@ def test_prometheus_tells_what_became_of_every_point(ebbtide, server):
     assert (more["stored"], more["removed"]) == (54, 54)
 
 
-def test_learning_lists_every_entity(ebbtide, server):
-    prometheus(ebbtide, server)
-    [row] = json.loads(ebbtide("learning", "--json").out)
-    assert (row["entity"], row["state"], row["days"]) == ("default/shop/checkout/*", "not_yet", 0)
-    assert 0 < row["covered_percent"] < 1
-    assert "default/shop/checkout" in ebbtide("learning").out
-    assert ebbtide("learning", "--csv").out.startswith("entity,state,days,first_seen,covered_percent")
-    assert ebbtide("learning", "--db", "gone.duckdb").code == 3
-
-
 def test_mistakes_have_a_hint_and_a_code(ebbtide, server, tmp_path):
     (tmp_path / "token").write_text("abc\n")
     for words, code in (

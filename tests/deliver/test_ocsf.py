@@ -3,11 +3,15 @@ import json
 import jsonschema
 import pytest
 from delivery_samples import delivery, nasty
+from finding_samples import NOON_NS
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
+from ebbtide.deliver.heartbeat import heartbeat
 from ebbtide.deliver.ocsf import VERSION, to_event
 from ebbtide.deliver.sample import sample
+from ebbtide.deliver.sink import Delivery
 from ebbtide.finding.lifecycle import Change
+from ebbtide.series import DAY_NS
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +33,14 @@ def test_each_change_is_a_detection_finding_of_the_published_schema(validator, c
 def test_hostile_and_made_up_findings_are_too(validator):
     assert errors(validator, to_event(nasty())) == []
     assert errors(validator, to_event(sample("s", 1704888000 * 10**9))) == []
+
+
+def test_a_heartbeat_is_an_event_of_the_application_not_a_finding():
+    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(VERSION)).get_class_schema("application_lifecycle")
+    beat = Delivery("b/1", Change.OPENED, heartbeat("s", DAY_NS, NOON_NS), NOON_NS)
+
+    assert errors(jsonschema.Draft202012Validator(schema), to_event(beat)) == []
+    assert to_event(beat)["class_uid"] == 6002
 
 
 def test_the_schema_does_refuse_what_is_wrong(validator):

@@ -18,6 +18,7 @@ from ebbtide.registry import load_detectors
 from ebbtide.service.front import Front
 from ebbtide.service.process import Service
 from ebbtide.service.serving import servers_of
+from ebbtide.store.retention import NEEDED_NS
 from ebbtide.telemetry import Log
 from manifests import ROOT, objects
 from metrics_servers import binary, free_port, running, until
@@ -110,6 +111,7 @@ def test_capacities_and_reasons_that_are_asked_for_exist(said):
     names = set(re.findall(r'ebbtide_capacity\{name="([^"]+)"', said))
     names |= {f"requests_refused_{one.word}" for one in Reason}
     names |= {"guard_folded_series", "guard_dropped_clusters", "retention_dropped_hours_over_budget"}
+    names |= {f"history_short_{table}_s" for table in NEEDED_NS}
     guard = (ROOT / "src/ebbtide/guard.py").read_text()
     assert '"folded_series"' in guard
     assert '"dropped_clusters"' in guard

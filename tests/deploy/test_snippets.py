@@ -19,15 +19,19 @@ from requests_of_decode import Point, proto
 
 from ebbtide.cli.settings import read_settings
 from ebbtide.decode.preset import load_preset
+from ebbtide.deliver.heartbeat import heartbeat
 from ebbtide.deliver.sample import sample
+from ebbtide.deliver.sink import Delivery
 from ebbtide.deliver.sinks import load_sinks
 from ebbtide.errors import ConfigError
+from ebbtide.finding.lifecycle import Change
 from ebbtide.meter.command import parse_headers
 from ebbtide.meter.export import Answer, Outcome, Target, sender_for
 from ebbtide.receive.intake import Intake
 from ebbtide.receive.serving import open_listener
 from ebbtide.receive.settings import Receivers
 from ebbtide.receive.tokens import check_bind
+from ebbtide.series import MINUTE_NS
 from ebbtide.store.store import Store
 from manifests import ROOT, Secrets, container, make_secrets, settings_beside
 from metrics_servers import binary, free_port, running, until
@@ -247,6 +251,8 @@ def test_alertmanager_sends_findings_alerts_and_the_dead_mans_each_their_way(tmp
         with running(command, tmp_path / "log", f"{url}/-/ready"):
             sink = load_sinks(f"sinks: {{am: {{type: alertmanager, url: '{url}'}}}}", "e", {}, str)["am"].open()
             sink.send(sample("am", time.time_ns()), time.time_ns())
+            beat = heartbeat("am", 5 * MINUTE_NS, time.time_ns())
+            sink.send(Delivery("b/1", Change.OPENED, beat, time.time_ns()), time.time_ns())
             ours = [{"labels": {"alertname": name}} for name in ("EbbtideWatchdog", "EbbtideGone")]
             request = urllib.request.Request(
                 f"{url}/api/v2/alerts", json.dumps(ours).encode(), {"content-type": "application/json"}
@@ -260,10 +266,10 @@ def test_alertmanager_sends_findings_alerts_and_the_dead_mans_each_their_way(tmp
                     found.setdefault(path, set()).update(names)
                 return found
 
-            until(lambda: len(told()) == 3)
+            until(lambda: sum(map(len, told().values())) == 4)
             assert told() == {
                 "/security": {"Ebbtide Sink Test"},
-                "/dead-man": {"EbbtideWatchdog"},
+                "/dead-man": {"EbbtideWatchdog", "EbbtideHeartbeat"},
                 "/operations": {"EbbtideGone"},
             }
 

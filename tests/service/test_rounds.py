@@ -4,8 +4,10 @@ import duckdb
 import pytest
 
 from build import Point, batch_of
+from ebbtide.deliver.sinks import load_sinks
 from ebbtide.errors import ServiceError
 from ebbtide.series import HOUR_NS, MINUTE_NS, SECOND_NS
+from ebbtide.service.vitals import Vitals
 from ebbtide.store.store import Store
 from serviced import rounds_of
 
@@ -120,3 +122,33 @@ def test_a_round_opens_a_store_anew_that_did_not_survive(tmp_path):
 
         assert rounds.error == ""
         assert sum(store.totals().values()) == 1
+
+
+BEATING = load_sinks("sinks: {s: {type: lines, path: '-', heartbeat: 1h}}", "e.yaml", {}, str)
+
+
+def test_a_heartbeat_is_queued_each_interval_also_where_nothing_arrives():
+    with Store.open() as store:
+        rounds = rounds_of(store, 0, sinks=BEATING)
+        for minute in range(1, 122):
+            rounds.go(minute * MINUTE_NS)
+            if minute == 30:
+                store.outbox.delivered(store.outbox.head("s", 9), minute * MINUTE_NS)
+        again = rounds_of(store, 122 * MINUTE_NS, sinks=BEATING)  # a restart does not repeat it
+        again.go(122 * MINUTE_NS)
+
+        assert [row.queued_ns for row in store.outbox.head("s", 9)] == [121 * MINUTE_NS]
+        assert store.outbox.counts("s")["queued"] == 3
+        health = Vitals(store, again, BEATING, MINUTE_NS).gather(123 * MINUTE_NS)
+        assert (health.sinks[0].heartbeat_ns, health.sinks[0].heartbeat_every_s) == (30 * MINUTE_NS, 3600.0)
+        assert (store.findings.all(), store.notices.all(), store.risks.all(0)) == ([], [], [])
+
+
+def test_a_service_that_cannot_judge_sends_no_heartbeat(monkeypatch):
+    with Store.open() as store:
+        rounds = rounds_of(store, 0, sinks=BEATING)
+        monkeypatch.setattr(rounds.clockwork, "tick", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            rounds.go(MINUTE_NS)
+
+        assert told(store) == []

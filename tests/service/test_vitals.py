@@ -123,3 +123,22 @@ def test_the_disk_and_its_budget_are_told(tmp_path):
     assert 0 < told["held_bytes"] <= told["file_bytes"]
     assert told["budget_bytes"] == 0.75 * 2**30
     assert 0 < told["disk_free_bytes"] < told["disk_size_bytes"]
+
+
+def test_a_budget_that_is_reached_is_no_problem_until_detections_miss_what_it_took():
+    with Store.open() as store:
+        store.append(batch_of([Point(60 * minute, 1.0, span_s=60) for minute in range(1, 180)]), 1)
+        store.roll_up()
+        rounds = rounds_of(store, 0)
+        rounds.retention = Retention(disk_budget_bytes=1 << 30)
+        rounds.dropped.update(samples_over_budget=9)
+        quiet = vitals_of(store, rounds).gather(3 * HOUR_NS)
+        rounds.dropped.update(hours_over_budget=9)
+        short = vitals_of(store, rounds).gather(3 * HOUR_NS)
+
+    assert not [one for one in texts(quiet) if "budget" in one]
+    assert (quiet.capacity["history_kept_hours_s"], quiet.capacity["history_short_hours_s"]) == (10_800, 0)
+    assert [one for one in texts(short) if "budget" in one] == [
+        "The disk budget leaves 3 h of hours; detections look back 29 d 21 h further"
+    ]
+    assert short.capacity["history_short_hours_s"] == 30 * 86_400 - 10_800

@@ -56,7 +56,7 @@ def test_a_lane_delivers_in_its_own_thread_while_the_store_queues(store):
     def deliver() -> None:
         while lane.counts("a")["delivered"] < 60:
             for row in lane.head("a", 5):
-                lane.delivered([row])
+                lane.delivered([row], 0)
 
     thread = threading.Thread(target=deliver)
     thread.start()
@@ -74,7 +74,7 @@ def test_rows_survive_the_process(tmp_path):
     with Store.open(tmp_path / "e.duckdb") as store:
         outbox = store.outbox
         outbox.write([message(1), message(2)], "a")
-        outbox.delivered(outbox.head("a", 1))
+        outbox.delivered(outbox.head("a", 1), 0)
     with Store.open(tmp_path / "e.duckdb") as store:
         outbox = store.outbox
         outbox.write([message(3)], "a")
@@ -88,7 +88,7 @@ def test_a_failure_keeps_the_row_first_and_the_sink_waiting(outbox):
     state = outbox.state("a")
     assert (state.failures, state.next_ns, state.error, state.waiting) == (1, 77, "no answer", 2)
     assert [(row.uid, row.attempts) for row in outbox.head("a", 2)] == [("u1", 1), ("u2", 0)]
-    outbox.delivered(outbox.head("a", 1))
+    outbox.delivered(outbox.head("a", 1), 0)
     assert (outbox.state("a").failures, outbox.state("a").error) == (0, "")
 
 
@@ -137,7 +137,7 @@ def test_every_row_queued_is_waiting_delivered_dead_or_counted_as_dropped(steps)
                 outbox.write([message(n, "updated" if n % 2 else "opened") for n in range(many)], "a", bounds)
             elif what == "deliver":
                 for row in outbox.head("a", many):
-                    outbox.delivered([row])
+                    outbox.delivered([row], 0)
             elif what == "die":
                 outbox.give_up(outbox.head("a", many), at, "age", "", bounds)
             else:
@@ -155,9 +155,9 @@ def test_a_gap_in_the_numbers_of_migrations_is_filled_later(monkeypatch):
     known = connection.migrations()
     con = duckdb.connect(":memory:")
     migrate(con)
-    later = (9, "later", "CREATE TABLE later (x INTEGER)")
-    monkeypatch.setattr(connection, "migrations", lambda: [*known, later, (10, "last", "SELECT 1")])
-    con.execute("INSERT INTO migrations VALUES (10, 'last')")
+    later = (len(known) + 1, "later", "CREATE TABLE later (x INTEGER)")
+    monkeypatch.setattr(connection, "migrations", lambda: [*known, later, (len(known) + 2, "last", "SELECT 1")])
+    con.execute("INSERT INTO migrations VALUES (?, 'last')", [len(known) + 2])
     migrate(con)
     assert con.execute("SELECT count(*) FROM later").fetchall() == [(0,)]
     con.close()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from build import Point, batch_of
+from ebbtide.finding.filters import parse_matchers
 from ebbtide.series import HOUR_NS, MINUTE_NS, SECOND_NS, Counts, Entity
 from ebbtide.store.store import Store
 
@@ -57,12 +58,29 @@ def test_destinations_versions_and_spans(store):
     assert store.profile.metrics([0], T0 * SECOND_NS, (T0 + 7200) * SECOND_NS) == ["tcp.bytes"]
 
 
-def test_entities_are_found_by_words(store):
-    found, total = store.profile.entities(0, ["CHECKOUT", "stage"], 0, 10)
-    assert [one.entity for one in found] == [OTHER]
-    assert total == 1
-    found, total = store.profile.entities(0, [], 0, 1)
-    assert (found[0].entity, found[0].sent, total) == (NGINX, 1260.0, 3)
+def test_entities_are_found_by_words_and_matchers(store):
+    profile, end_ns = store.profile, (T0 + 2 * 3600 + 60) * SECOND_NS
+
+    assert [store.identity.entities[one] for one in profile.named(["CHECKOUT", "stage"])] == [OTHER]
+    matchers = parse_matchers('{cluster=~"sta.*",process!="redis"}')
+    assert [store.identity.entities[one] for one in profile.named([], matchers)] == [OTHER]
+    assert [one.entity for one in profile.entities(0, end_ns, profile.named(["stage"]))] == [OTHER]
+    assert profile.entities(0, end_ns, []) == []
+    everyone = profile.entities(0, end_ns)
+    assert (len(everyone), everyone[0].entity, everyone[0].sent) == (3, NGINX, 1260.0)
+    assert profile.entities(0, end_ns, None, 1, 5) == everyone[1:]
+
+
+def test_entities_tell_their_last_full_hour_and_day(store):
+    def told(hour: int) -> tuple[float, float]:
+        [one] = store.profile.entities(0, (T0 + hour * 3600 + 600) * SECOND_NS, [0])
+        return one.sent_hour, one.sent_day
+
+    _, sent, _ = store.profile.hours([0], "tcp.bytes", T0 * SECOND_NS, (T0 + 3 * 3600) * SECOND_NS)
+    assert told(0) == (0, 0)  # the running hour is not told
+    assert told(1) == (sent[0], sent[0])
+    assert told(3) == (sent[2], sent.sum())
+    assert told(25) == (0, sent[1:].sum())
 
 
 def test_what_was_heard_by_the_minute(store):

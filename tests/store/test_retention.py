@@ -8,7 +8,7 @@ from build import Point, batch_of
 from ebbtide.errors import ConfigError
 from ebbtide.series import DAY_NS, HOUR_NS, SECOND_NS, Batch
 from ebbtide.store.check import check
-from ebbtide.store.retention import Retention
+from ebbtide.store.retention import Retention, short_ns
 from ebbtide.store.store import Store
 
 MIB = 1 << 20
@@ -85,3 +85,24 @@ def test_without_a_policy_nothing_is_dropped(tmp_path):
 def test_a_budget_without_room_is_refused():
     with pytest.raises(ConfigError, match="too small"):
         Retention(disk_budget_bytes=MIB)
+
+
+def test_what_the_budget_took_is_short_only_where_detections_look_back_over_it(tmp_path):
+    policy = Retention(disk_budget_bytes=32 * MIB)
+    with Store.open(tmp_path / "e.duckdb") as store:
+        run(store, Retention(), 26)
+        kept = store.kept_ns(26 * HOUR_NS)
+        assert (kept["hours"], kept["edges"]) == (26 * HOUR_NS, 26 * HOUR_NS)
+
+    assert set(short_ns(kept, {}, policy).values()) == {0}  # young, nothing was given up
+    dropped = {"samples_over_budget": 9, "edges_over_budget": 9}
+    assert {name: one for name, one in short_ns(kept, dropped, policy).items() if one} == {
+        "edges": 30 * DAY_NS - 26 * HOUR_NS
+    }
+    assert set(short_ns({**kept, "edges": 30 * DAY_NS}, dropped, policy).values()) == {0}
+    assert set(short_ns(kept, dropped, Retention(edges_ns=DAY_NS)).values()) == {0}  # as was asked for
+
+
+def test_an_empty_store_keeps_nothing():
+    with Store.open() as store:
+        assert store.kept_ns(HOUR_NS) == {}

@@ -137,6 +137,22 @@ def test_an_entity_with_its_series_week_and_destinations(reading):
     assert reading.get("/api/v1/entities?q=nginx").json()["total"] == 1
 
 
+def test_entities_by_name_come_in_pages(reading):
+    def asked(**params):
+        return reading.get("/api/v1/entities", params=params)
+
+    first = asked(sort="name", limit=1).json()
+    second = asked(sort="name", limit=1, after=first["next"]).json()
+    [nginx] = asked(q='{process!="redis"}').json()["entities"]
+
+    assert [one["entity"]["process"] for page in (first, second) for one in page["entities"]] == ["redis", "nginx"]
+    assert (second["next"], second["entities"]) == (None, [nginx])
+    assert (nginx["state"], nginx["first"]) == ("mature", "2025-11-26T00:00:00Z")
+    assert 60e6 * 6 < nginx["sent_hour"] < nginx["sent_day"] < nginx["sent"]
+    assert asked(q='{destination="x"}').status_code == 422
+    assert asked(sort="name", after="x").status_code == 422
+
+
 def test_what_is_not_there_is_404_and_what_cannot_be_read_422(reading):
     assert reading.get("/api/v1/findings/00000000").status_code == 404
     assert reading.get("/api/v1/entities/a/b/c/d").json()["message"].startswith("there is no entity")

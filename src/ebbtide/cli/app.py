@@ -15,12 +15,15 @@ from ebbtide.cli import (
     backtesting,
     catalogue,
     demo,
+    entities,
     filters,
     findings,
     health,
     importing,
     judging,
     laboratory,
+    learning,
+    plans,
     serving,
     settings,
     sinks,
@@ -42,6 +45,8 @@ app = typer.Typer(
 demo.register(app)
 importing.register(app)
 backfill.register(app)
+learning.register(app)
+entities.register(app)
 judging.register(app)
 backtesting.register(app)
 findings.register(app)
@@ -53,6 +58,7 @@ laboratory.register(app)
 app.command("meter")(meter)
 app.add_typer(catalogue.app, name="detections")
 app.add_typer(filters.app, name="filters")
+app.add_typer(plans.app, name="plans")
 app.add_typer(sinks.app, name="sinks")
 app.add_typer(settings.app, name="config")
 

@@ -1,4 +1,4 @@
-"""`backfill`: the past from a metrics server or from files; `learning`: how far each process is known."""
+"""`backfill`: the past from a metrics server or from files."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from ebbtide.backfill.prometheus import find_source
 from ebbtide.backfill.run import Backfilled, backfill_files, backfill_hours, hours_between
 from ebbtide.cli import console
 from ebbtide.cli.importing import files_in, read_preset
-from ebbtide.cli.options import DEFAULT_DB, Csv, Db, Json, parse_span, parse_time
+from ebbtide.cli.options import DEFAULT_DB, Db, Json, parse_span, parse_time
 from ebbtide.decode.formats import DECODERS
 from ebbtide.decode.session import Session
 from ebbtide.deliver.secret import read_secret
 from ebbtide.errors import DataError, UsageError
-from ebbtide.finding.text import rfc3339
 from ebbtide.store.store import Store
 
 TOKEN_VARIABLE = "EBBTIDE_BACKFILL_TOKEN"  # noqa: S105 the name of a variable
@@ -41,9 +40,6 @@ ReplaceLive = Annotated[
 def register(parent: typer.Typer) -> None:
     """Add the commands."""
     parent.add_typer(app, name="backfill")
-    parent.command("learning", help="How far each process is learned, and what the default detection can say of it.")(
-        learning_command
-    )
 
 
 @app.command("prometheus", epilog="Example: ebbtide backfill prometheus http://prometheus:9090 --profile coroot")
@@ -184,28 +180,3 @@ def _tell(store: Store, done: Backfilled, as_json: bool, now_ns: int) -> None:
         f"Of {len(learned):,} entities {states['mature']:,} are mature, {states['young']:,} young, "
         f"{states['not_yet']:,} not judged yet. Next: ebbtide learning --db {store.path}"
     )
-
-
-def learning_command(
-    db: Db = DEFAULT_DB,
-    at: Annotated[str | None, typer.Option(help="As of this time. Default: now.")] = None,
-    limit: Annotated[int, typer.Option(help="Rows of the table; JSON and CSV have all.", min=1)] = 50,
-    as_json: Json = False,
-    as_csv: Csv = False,
-) -> None:
-    """One row per entity: days known, first seen, mature, young or not yet, and how much of 30 days was covered."""
-    now_ns = time.time_ns() if at is None else parse_time(at)
-    with Store.open(db, is_new_allowed=False) as store:
-        learned = store.learning(now_ns)
-    columns = ("entity", "state", "days", "first_seen", "covered_percent")
-    rows = [
-        (str(one.entity), one.state, one.days, rfc3339(one.first_ns), round(100 * one.covered, 1)) for one in learned
-    ]
-    if as_json:
-        console.print_json([dict(zip(columns, row, strict=True)) for row in rows])
-    elif as_csv:
-        console.print_csv(columns, rows)
-    else:
-        console.print_table(columns, sorted(rows, key=lambda row: row[2])[:limit])
-        if len(rows) > limit:
-            console.say(f"{len(rows) - limit:,} more, with as many days or more; --limit, --json or --csv show them.")

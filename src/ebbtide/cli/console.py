@@ -74,6 +74,16 @@ def _cell(value: object) -> str:
     return one_line(str(value), 500)
 
 
+def print_rows(columns: Sequence[str], rows: Sequence[Sequence[object]], as_json: bool, nothing: str) -> None:
+    """Rows as a table or as JSON; where there are none, a sentence in place of the table."""
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif rows:
+        print_table(columns, rows)
+    else:
+        say(nothing)
+
+
 def print_json(value: object) -> None:
     """One JSON document on stdout, ASCII only."""
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")

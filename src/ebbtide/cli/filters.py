@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from ebbtide.cli import console
 from ebbtide.cli.options import DEFAULT_DB, Db, Json, parse_span
-from ebbtide.cli.remote import Remote, Server, TokenFile, in_path, remote_of
+from ebbtide.cli.remote import Remote, Server, TokenFile, in_path, in_whole_seconds, remote_of
 from ebbtide.finding.filters import Filter, matchers_text, parse_matchers
 from ebbtide.finding.text import rfc3339
 from ebbtide.series import SECOND_NS
@@ -36,12 +35,7 @@ def list_command(
         now_ns = time.time_ns()
         rows = [_row(one, now_ns) for one in filters]
     columns = ("name", "matchers", "owner", "reason", "expires", "hits", "active")
-    if as_json:
-        console.print_json([dict(zip(columns, row, strict=True)) for row in rows])
-    elif rows:
-        console.print_table(columns, rows)
-    else:
-        console.say("No filters.")
+    console.print_rows(columns, rows, as_json, "No filters.")
 
 
 def _row(one: Filter, now_ns: int) -> tuple[object, ...]:
@@ -50,7 +44,7 @@ def _row(one: Filter, now_ns: int) -> tuple[object, ...]:
 
 
 def _row_of(answer: dict[str, str | int | None]) -> tuple[object, ...]:
-    expires = "never" if answer["expires"] is None else re.sub(r"\.\d+", "", str(answer["expires"]))
+    expires = "never" if answer["expires"] is None else in_whole_seconds(str(answer["expires"]))
     named = [answer[name] for name in ("name", "matchers", "owner", "reason")]
     return *named, expires, answer["hits"], answer["is_active"]
 

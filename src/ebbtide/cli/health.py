@@ -18,7 +18,7 @@ from ebbtide.store.store import Store
 _SOURCES = ("cluster", "state", "newest", "watermark", "interval_s", "gap_minutes", "skew_s", "entities")
 _DETECTIONS = ("detection", "judged_until", "took_s", "entities", "scored", "findings", "error")
 _PORTS = ("kind", "address", "preset", "cluster", "is_encrypted", "senders")
-_SINKS = ("name", "kind", "delivered", "waiting", "dead", "error")
+_SINKS = ("name", "kind", "delivered", "waiting", "dead", "heartbeat", "error")
 
 _TABLES = (("sources", _SOURCES), ("ports", _PORTS), ("detections", _DETECTIONS), ("sinks", _SINKS))
 

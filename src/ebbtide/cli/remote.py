@@ -10,6 +10,7 @@ import dataclasses
 import http.client
 import json
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ from ebbtide.errors import DataError, EbbtideError, NotFoundError, ServiceError,
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.form import from_json
 from ebbtide.finding.text import one_line
+from ebbtide.series import Entity
 
 Server = Annotated[
     str | None,
@@ -72,19 +74,23 @@ class Remote:
         """The answer to a document. Raises as `get`."""
         return self._ask("POST", path, document)
 
-    def delete(self, path: str) -> None:
-        """Have something forgotten. Raises as `get`."""
-        self._ask("DELETE", path)
+    def delete(self, path: str, query: Mapping[str, object] | None = None) -> Any:
+        """Have something forgotten; the answer, None where there is none. Raises as `get`."""
+        return self._ask("DELETE", f"{path}?{urlencode(query)}" if query else path)
+
+    def rows(self, path: str, name: str, query: Mapping[str, object] | None = None) -> list[Any]:
+        """Every row of a list that comes in pages. Raises as `get`."""
+        found: list[Any] = []
+        after: str | None = ""
+        while after is not None:
+            page = self.get(path, {**(query or {}), "after": after, "limit": _PAGE})
+            found += page[name]
+            after = page["next"]
+        return found
 
     def findings(self) -> list[Finding]:
         """Every finding in full, oldest first."""
-        found: list[Finding] = []
-        after: str | None = ""
-        while after is not None:
-            page = self.get("/documents", {"after": after, "limit": _PAGE})
-            found += [from_json(json.dumps(one)) for one in page["documents"]]
-            after = page["next"]
-        return found
+        return [from_json(json.dumps(one)) for one in self.rows("/documents", "documents")]
 
     def budget(self) -> list[Achieved]:
         """What each of its detections told against its budget."""
@@ -179,3 +185,17 @@ def remote_of(server: str | None, token_file: Path | None) -> Remote | None:
 def in_path(name: str) -> str:
     """A name as one step of an address."""
     return quote(name, safe="")
+
+
+def entity_of(answer: Mapping[str, str]) -> Entity:
+    """The entity that an answer names."""
+    return Entity(*(answer[part] for part in ("cluster", "namespace", "workload", "process")))
+
+
+def in_whole_seconds(instant: str) -> str:
+    """An instant of an answer as tables show it.
+
+    >>> in_whole_seconds("2024-01-10T12:00:00.5Z")
+    '2024-01-10T12:00:00Z'
+    """
+    return re.sub(r"\.\d+", "", instant)

@@ -22,7 +22,7 @@ from ebbtide.deliver.wording import tokens_of
 from ebbtide.detect.detection import Duration
 from ebbtide.finding.lifecycle import CLOSE_AFTER_NS, Change
 from ebbtide.finding.text import one_line, rfc3339
-from ebbtide.series import HOUR_NS
+from ebbtide.series import HOUR_NS, SECOND_NS
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 #: Labels that are ours; a setting may not take their place.
@@ -95,8 +95,10 @@ def alert_of(delivery: Delivery, now_ns: int, labels: Mapping[str, str], hold_ns
     """The alert as JSON-ready dictionaries.
 
     A firing one ends `hold_ns` after its episode would if nothing more came, and not before `hold_ns` from now; a
-    resolved one ended when its episode did, which is never in the future.
+    resolved one ended when its episode did, which is never in the future. A heartbeat is an alert of its own.
     """
+    if delivery.is_heartbeat:
+        return _heartbeat(delivery, now_ns, labels, hold_ns)
     finding, words = delivery.finding, tokens_of(delivery)
     if delivery.change is Change.CLOSED:
         closed_ns = now_ns if delivery.closed_ns is None else delivery.closed_ns
@@ -122,3 +124,15 @@ def alert_of(delivery: Delivery, now_ns: int, labels: Mapping[str, str], hold_ns
         "endsAt": rfc3339(ends_ns),
     }
     return alert | ({"generatorURL": delivery.link} if delivery.link else {})
+
+
+def _heartbeat(delivery: Delivery, now_ns: int, labels: Mapping[str, str], hold_ns: int) -> dict[str, object]:
+    """An alert that fires as long as heartbeats come: each lasts until the next is due, and `hold_ns` more."""
+    finding, said = delivery.finding, delivery.finding.evidence.options
+    own = {"alertname": finding.detection_name, "detection": finding.detection_id, "sink": str(said["sink"])}
+    return {
+        "labels": {name: one_line(value, 300) for name, value in {**labels, **own}.items() if value},
+        "annotations": {"summary": finding.headline, "severity": "informational"},
+        "startsAt": rfc3339(finding.opened_ns),
+        "endsAt": rfc3339(now_ns + int(str(said["every_s"])) * SECOND_NS + hold_ns),
+    }

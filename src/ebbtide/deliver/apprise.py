@@ -21,6 +21,7 @@ from ebbtide.finding.text import one_line
 
 INSTALL = "pip install 'ebbtide[apprise]'"
 _BODY = "$headline$\n\nEntity: $entity$\nTo: $destinations$\nSince: $opened$\nRisk: $risk_score$ ($severity$)\n$link$"
+_ALIVE = "$headline$"
 _KINDS = {"informational": "info", "low": "info", "medium": "warning"}
 
 
@@ -76,8 +77,9 @@ class Apprise:
         word = severity(delivery.finding.risk.score)
         kind = "success" if delivery.change is Change.CLOSED else _KINDS.get(word, "failure")
         # The title becomes a mail's subject: one line, without what could start another header.
-        title = one_line(render(settings.title, delivery, Format.TEXT), 200)
-        body = render(settings.body, delivery, settings.format).strip()
+        words = "Ebbtide $change$" if delivery.is_heartbeat else settings.title
+        title = one_line(render(words, delivery, Format.TEXT), 200)
+        body = render(_ALIVE if delivery.is_heartbeat else settings.body, delivery, settings.format).strip()
         try:
             is_sent = self._service.notify(title=title, body=body, notify_type=kind, body_format=settings.format.value)
         except Exception as error:  # noqa: BLE001  a service's plug-in may raise anything; its text may hold the URL

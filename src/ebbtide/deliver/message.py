@@ -12,6 +12,7 @@ from ebbtide.deliver.sink import Delivery, SinkSettings
 from ebbtide.errors import DataError
 from ebbtide.finding import form
 from ebbtide.finding.lifecycle import Change, Episode
+from ebbtide.finding.notice import HEARTBEAT
 from ebbtide.finding.text import parse_rfc3339, rfc3339
 from ebbtide.store.outbox import Bounds, Message, Outbox, Row
 
@@ -23,7 +24,7 @@ def to_object(delivery: Delivery) -> dict[str, object]:
     return {
         "schema": SCHEMA_VERSION,
         "id": delivery.id,
-        "change": delivery.change.value,
+        "change": delivery.word,
         "at": rfc3339(delivery.at_ns),
         "closed": None if delivery.closed_ns is None else rfc3339(delivery.closed_ns),
         "reopened": delivery.reopened,
@@ -66,7 +67,7 @@ def delivery_of(row: Row) -> Delivery:
             raise ValueError(f"schema {found['schema']}")
         return Delivery(
             f"{row.uid}/{row.number}",
-            Change(found["change"]),
+            Change.OPENED if found["change"] == HEARTBEAT.id else Change(found["change"]),
             form.from_json(json.dumps(found["finding"])),
             parse_rfc3339(found["at"]),
             None if found["closed"] is None else parse_rfc3339(found["closed"]),

@@ -52,7 +52,9 @@ _TACTIC = {
 
 
 def to_event(delivery: Delivery) -> dict[str, object]:
-    """The event as JSON-ready dictionaries and lists."""
+    """The event as JSON-ready dictionaries and lists; a heartbeat is an Application Lifecycle event (class 6002)."""
+    if delivery.is_heartbeat:
+        return _heartbeat(delivery)
     finding, risk = delivery.finding, delivery.finding.risk
     activity_id, activity = _ACTIVITY[delivery.change]
     status_id, status = _STATUS[delivery.change]
@@ -88,6 +90,25 @@ def to_event(delivery: Delivery) -> dict[str, object]:
     return {key: value for key, value in event.items() if value != []}
 
 
+def _heartbeat(delivery: Delivery) -> dict[str, object]:
+    return {
+        "class_uid": 6002,
+        "class_name": "Application Lifecycle",
+        "category_uid": 6,
+        "category_name": "Application Activity",
+        "activity_id": 99,
+        "activity_name": "Heartbeat",
+        "type_uid": 600299,
+        "type_name": "Application Lifecycle: Other",
+        "time": _ms(delivery.at_ns),
+        "severity_id": 1,
+        "severity": "Informational",
+        "message": delivery.finding.headline,
+        "metadata": _metadata(delivery),
+        "app": {"name": "Ebbtide", "vendor_name": "Ebbtide", "version": __version__},
+    }
+
+
 def _ms(instant_ns: int) -> int:
     return instant_ns // 1_000_000
 
@@ -98,7 +119,7 @@ def _metadata(delivery: Delivery) -> dict[str, object]:
         "product": {"name": "Ebbtide", "vendor_name": "Ebbtide", "version": __version__},
         "uid": delivery.id,
         "correlation_uid": delivery.finding.uid,
-        "event_code": delivery.change.value,
+        "event_code": delivery.word,
         "logged_time": _ms(delivery.at_ns),
     }
     # A verdict "Test" would need the incident profile.

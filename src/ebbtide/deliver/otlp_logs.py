@@ -91,10 +91,15 @@ def _record(delivery: Delivery, now_ns: int) -> dict[str, object]:
         "observedTimeUnixNano": str(now_ns),
         "severityNumber": _SEVERITY[severity(delivery.finding.risk.score)],
         "severityText": words["severity"],
-        "eventName": f"ebbtide.finding.{delivery.change.value}",
+        "eventName": f"ebbtide.{delivery.word}" if delivery.is_heartbeat else f"ebbtide.finding.{delivery.word}",
         "body": {"stringValue": words["test"] + words["headline"]},
-        "attributes": _attributes(delivery, words),
+        "attributes": _heartbeat(delivery) if delivery.is_heartbeat else _attributes(delivery, words),
     }
+
+
+def _heartbeat(delivery: Delivery) -> list[dict[str, object]]:
+    said = {"delivery.id": delivery.id, "change": delivery.word, **delivery.finding.evidence.options}
+    return [_text(f"ebbtide.{name}", str(value)) for name, value in said.items()]
 
 
 def _attributes(delivery: Delivery, words: Mapping[str, str]) -> list[dict[str, object]]:

@@ -89,7 +89,7 @@ def _try(outbox: Outbox, row: Row, lane: Lane, now_ns: int, rng: Rng, report: La
     except Exception as error:  # noqa: BLE001  a plug-in's fault is told under its name and must not stop the rest
         outcome = error
     if outcome is None:
-        _arrived(outbox, [row], report, is_well=True)
+        _arrived(outbox, [row], now_ns, report, is_well=True)
         return True
     return _missed(outbox, row, outcome, lane, now_ns, rng, report)
 
@@ -112,7 +112,7 @@ def _try_together(
             found = [error, *(Held("") for _ in readable[1:])]
         outcomes += zip((row for row, _ in readable), found, strict=True)
     waiting = [(row, why) for row, why in outcomes if why is not None and not is_refusal(why)]
-    _arrived(outbox, [row for row, why in outcomes if why is None], report, is_well=not waiting)
+    _arrived(outbox, [row for row, why in outcomes if why is None], now_ns, report, is_well=not waiting)
     for row, why in outcomes:
         if why is not None and is_refusal(why):
             _missed(outbox, row, why, lane, now_ns, rng, report)
@@ -120,9 +120,9 @@ def _try_together(
         _missed(outbox, *tried[0], lane, now_ns, rng, report)
 
 
-def _arrived(outbox: Outbox, rows: Sequence[Row], report: LaneReport, *, is_well: bool) -> None:
+def _arrived(outbox: Outbox, rows: Sequence[Row], now_ns: int, report: LaneReport, *, is_well: bool) -> None:
     if rows:
-        outbox.delivered(rows, is_well=is_well)
+        outbox.delivered(rows, now_ns, is_well=is_well)
         report.delivered += len(rows)
         report.error = ""
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import Annotated, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ebbtide.deliver.backoff import Retry
+from ebbtide.detect.detection import Duration
 from ebbtide.errors import DataError, ServiceError
 from ebbtide.finding.finding import Finding
 from ebbtide.finding.lifecycle import Change
+from ebbtide.finding.notice import HEARTBEAT
+from ebbtide.series import MINUTE_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,17 @@ class Delivery:
     reopened: int = 0
     link: str = ""
     is_test: bool = False
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether nothing happened and nothing is tried: it only says that the path works."""
+        # The detector too: a user's own detection may have that id, and is no heartbeat.
+        return self.finding.detection_id == self.finding.evidence.detector == HEARTBEAT.id
+
+    @property
+    def word(self) -> str:
+        """What it is, for a receiver: the change's name, or `heartbeat`."""
+        return HEARTBEAT.id if self.is_heartbeat else self.change.value
 
 
 class DeliveryError(ServiceError):
@@ -113,7 +127,8 @@ class Together(Protocol):
 class SinkSettings(BaseModel):
     """What every sink's settings share. A sink's own model adds its keys and opens it.
 
-    `changes` tells which changes are queued for it; default: all. `retry` is the sink's patience.
+    `changes` tells which changes are queued for it; default: all. `retry` is the sink's patience. `heartbeat` is how
+    often it is sent a heartbeat; None sends none, since a receiver that does not expect one takes it for an event.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -123,6 +138,7 @@ class SinkSettings(BaseModel):
 
     changes: tuple[Change, ...] = tuple(Change)
     retry: Retry = Field(default_factory=Retry)
+    heartbeat: Annotated[Duration, Field(ge=MINUTE_NS)] | None = None
 
     def open(self) -> Sink:
         """The sink, ready to send. Opens no connection yet. Raises ConfigError where the settings cannot work."""

@@ -24,6 +24,8 @@ from ebbtide.series import SECOND_NS
 
 #: Codes of the collector that speak of the event itself: no data, invalid format, no event, blank event, fields.
 _REFUSED = frozenset({5, 6, 12, 13, 15})
+#: Heartbeats are no risk events, so they are not of the risk events' sourcetype.
+HEARTBEAT_SOURCETYPE = "ebbtide:heartbeat"
 _ADDS_RISK = (Change.OPENED, Change.REOPENED)
 
 
@@ -72,9 +74,9 @@ class SplunkHec:
             "time": delivery.at_ns / SECOND_NS,
             "host": one_line(delivery.finding.entity.cluster) or "ebbtide",
             "source": search_name(delivery.finding),
-            "sourcetype": self._settings.sourcetype,
+            "sourcetype": HEARTBEAT_SOURCETYPE if delivery.is_heartbeat else self._settings.sourcetype,
             "index": self._settings.index,
-            "event": risk_event(delivery),
+            "event": heartbeat_event(delivery) if delivery.is_heartbeat else risk_event(delivery),
         }
 
     def _post(self, deliveries: Sequence[Delivery], now_ns: int) -> None:
@@ -141,6 +143,12 @@ def risk_event(delivery: Delivery) -> dict[str, object]:
         "test": delivery.is_test,
     }
     return (finding.upstream.as_fields() if finding.upstream else {}) | event
+
+
+def heartbeat_event(delivery: Delivery) -> dict[str, object]:
+    """The fields of a heartbeat: none that the risk framework reads."""
+    said = {"change": delivery.word, "message": delivery.finding.headline, "orig_rid": delivery.id}
+    return {**said, **delivery.finding.evidence.options}
 
 
 def _annotations(said: Annotations) -> dict[str, object]:

@@ -149,7 +149,7 @@ def message(delivery: Delivery, settings: SyslogSettings, hostname: str) -> byte
     level = _FACILITIES[settings.facility] * 8 + _SEVERITY[severity(delivery.finding.risk.score)]
     # Syslog knows microseconds at most (RFC 5424, 6.2.3).
     stamp = rfc3339(delivery.at_ns // 1000 * 1000)
-    head = f"<{level}>1 {stamp} {_header(hostname, 255)} ebbtide - {_header(delivery.change.value, 32)}"
+    head = f"<{level}>1 {stamp} {_header(hostname, 255)} ebbtide - {_header(delivery.word, 32)}"
     text = one_line(render(settings.template, delivery, Format.TEXT), 4000)
     return f"{head} {structured_data(delivery, settings.enterprise)} {text}".encode("utf-8", "replace")
 

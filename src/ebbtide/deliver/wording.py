@@ -101,7 +101,7 @@ def tokens_of(delivery: Delivery) -> dict[str, str]:
     finding = delivery.finding
     entity = finding.entity
     values = {
-        "change": delivery.change.value,
+        "change": delivery.word,
         "cluster": entity.cluster or "-",
         "count": str(finding.count),
         "destinations": ", ".join(_destination(one) for one in finding.evidence.destinations[:3]) or "-",

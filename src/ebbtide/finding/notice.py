@@ -1,7 +1,8 @@
 """Notices: incidents and states of the service, in the form of a finding, so that every sink can tell them.
 
-A notice has no hits and no destinations; its detection id says what it is (`risk_incident`, `source_silent`), and is
-what a sink's receiver tells it from a finding about traffic by. It opens, is updated and closes like one.
+A notice has no hits and no destinations; its detection id says what it is (`risk_incident`, `source_silent`,
+`heartbeat`), and is what a sink's receiver tells it from a finding about traffic by. It opens, is updated and closes
+like one; a heartbeat only comes.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Kind:
 
 
 INCIDENT = Kind("risk_incident", "Risk of an object above the threshold", "Correlation")
+HEARTBEAT = Kind("heartbeat", "EbbtideHeartbeat", "Health")
 SILENCE = Kind("source_silent", "Telemetry of a cluster is silent", "Health")
 
 

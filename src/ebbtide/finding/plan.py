@@ -17,6 +17,8 @@ from ebbtide.series import Entity
 
 #: What a mark of a plan begins with, beside the names of filters.
 MARK = "plan:"
+#: What a plan may be called, as a pattern: its name is a step of an address too.
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 #: A plan is about senders, so that its time can be masked.
 PLAN_FIELDS = ("cluster", "namespace", "workload", "process")
 

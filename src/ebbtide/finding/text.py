@@ -142,6 +142,15 @@ def rfc3339(instant_ns: int) -> str:
     return f"{moment.isoformat()}{decimals}Z"
 
 
+def whole_seconds(instant_ns: int) -> str:
+    """The instant for a table: `rfc3339` without its fraction.
+
+    >>> whole_seconds(1_500_000_000)
+    '1970-01-01T00:00:01Z'
+    """
+    return rfc3339(instant_ns // SECOND_NS * SECOND_NS)
+
+
 def parse_rfc3339(text: str) -> int:
     """Nanoseconds of an instant in UTC as `rfc3339` writes it. Raises ValueError for anything else."""
     match = _RFC3339.fullmatch(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
+from ebbtide.deliver.heartbeat import queue_heartbeats
 from ebbtide.deliver.message import queue
 from ebbtide.finding.lifecycle import Change, Episode
 from ebbtide.finding.notice import SILENCE, notice
@@ -75,6 +76,7 @@ class Rounds:
             self.error = failed[0]
         else:
             self.error, self.succeeded_ns = "", now_ns
+            self._beat(now_ns)
         return ticked
 
     def _tell_silence(self, first: dict[str, int], now_ns: int) -> None:
@@ -100,6 +102,13 @@ class Rounds:
                 self._store.notices.save(one)
             told = [(change, Episode(one.record, one.record.count, one.closed_ns)) for change, one in changes]
             queue(self._store.outbox, told, outlet.sinks, now_ns, outlet.link, outlet.bounds)
+
+    def _beat(self, now_ns: int) -> None:
+        """Queue heartbeats, only where the round went well: a service that cannot judge must not look alive."""
+        outlet = self.clockwork.outlet
+        if any(one.heartbeat is not None for one in outlet.sinks.values()):
+            with self._store.transaction():
+                queue_heartbeats(self._store.outbox, outlet.sinks, now_ns, outlet.bounds)
 
     def _keep_house(self, now_ns: int) -> None:
         if now_ns - self._retained_ns >= RETAIN_EVERY_NS:

@@ -14,11 +14,12 @@ from pathlib import Path
 from ebbtide.agenda import watermarks
 from ebbtide.deliver.sink import SinkSettings
 from ebbtide.errors import ServiceError
+from ebbtide.finding.text import duration_text
 from ebbtide.health import Health, Port, Problem, Severity, SinkHealth, Source, SourceState
 from ebbtide.series import DAY_NS, SECOND_NS
 from ebbtide.service.rounds import Rounds
 from ebbtide.service.sources import state_of
-from ebbtide.store.retention import Retention, budget_room
+from ebbtide.store.retention import Retention, budget_room, short_ns
 from ebbtide.store.store import Store
 from ebbtide.store.view import View
 
@@ -50,6 +51,7 @@ class _Read:
     entities: int = 0
     series: int = 0
     held_bytes: int = 0
+    kept_ns: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class Vitals:
             "series": float(known.series),
             "dirty_hours": float(self.store.dirty_hours),
             **_disk(self.store.path, known.held_bytes, self.rounds.retention),
+            **{f"history_kept_{table}_s": kept / SECOND_NS for table, kept in known.kept_ns.items()},
+            **{f"history_short_{table}_s": short / SECOND_NS for table, short in self._short(known).items()},
             **{f"clockwork_{name}": float(count) for name, count in sorted(self.rounds.clockwork.counts.items())},
             **{f"retention_dropped_{name}": float(count) for name, count in sorted(self.rounds.dropped.items())},
             **figures.capacity,
@@ -85,6 +89,7 @@ class Vitals:
             *_of_sources(known.sources),
             *_of_sinks(known.sinks),
             *known.problems,
+            *_of_history(self._short(known), known.kept_ns),
             *figures.problems,
             *_of_figures(figures.received, capacity),
         ]
@@ -116,6 +121,7 @@ class Vitals:
                 len(view.identity.entities),
                 series,
                 view.held_bytes,
+                view.kept_ns(now_ns),
             )
 
     def is_ready(self, now_ns: int) -> bool:
@@ -155,8 +161,13 @@ class Vitals:
     def _sinks(self, view: View) -> Iterator[SinkHealth]:
         for name in sorted({*self.sinks, *view.outbox.sinks()}):
             state, counts = view.outbox.state(name), view.outbox.counts(name)
-            kind = self.sinks[name].kind if name in self.sinks else "not configured"
-            yield SinkHealth(name, kind, counts["delivered"], state.waiting, state.dead, state.error)
+            settings = self.sinks.get(name)
+            kind = "not configured" if settings is None else settings.kind
+            every_s = 0.0 if settings is None else (settings.heartbeat or 0) / SECOND_NS
+            accepted_ns = view.outbox.heartbeat(name).accepted_ns
+            yield SinkHealth(
+                name, kind, counts["delivered"], state.waiting, state.dead, state.error, accepted_ns, every_s
+            )
 
     def _clockwork(self, now_ns: int) -> Iterator[Problem]:
         rounds = self.rounds
@@ -181,12 +192,15 @@ class Vitals:
             yield Problem(
                 Severity.WARNING, f"The last backup failed: {rounds.backups.error}", "it is tried again every hour"
             )  # fmt: skip
-        over = sum(count for name, count in rounds.dropped.items() if name.endswith("_over_budget"))
-        if over:
-            yield Problem(
-                Severity.WARNING, f"{over} rows were given up for the disk budget",
-                "raise store.disk_budget, or keep less with store.retain",
-            )  # fmt: skip
+
+    def _short(self, known: _Read) -> dict[str, int]:
+        """What the disk budget took of what detections look back over; nothing without a budget."""
+        rounds = self.rounds
+        return (
+            {}
+            if rounds.retention.disk_budget_bytes is None
+            else short_ns(known.kept_ns, rounds.dropped, rounds.retention)
+        )
 
     def _changed_intervals(self, view: View, now_ns: int) -> list[Problem]:
         before, after = view.reading.intervals_s(now_ns - DAY_NS), view.reading.intervals_s(now_ns)
@@ -264,6 +278,16 @@ def _of_sinks(sinks: tuple[SinkHealth, ...]) -> Iterator[Problem]:
             yield Problem(
                 Severity.WARNING, f"{one.dead} deliveries to the sink {one.name} were given up",
                 f"list them with: ebbtide sinks dead; queue them with: ebbtide sinks replay --sink {one.name}",
+            )  # fmt: skip
+
+
+def _of_history(short: Mapping[str, int], kept: Mapping[str, int]) -> Iterator[Problem]:
+    """What the budget gave up is told where detections miss it; the rest is what a budget is for."""
+    for table, lacking in short.items():
+        if lacking:
+            yield Problem(
+                Severity.WARNING, f"The disk budget leaves {duration_text(kept.get(table, 0))} of {table}; detections "
+                f"look back {duration_text(lacking)} further", "raise store.disk_budget, or watch fewer entities",
             )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ like a quiet one in a list of findings; here it does not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,9 +50,16 @@ def state_of(days: int) -> State:
 
 
 def learned(
-    con: duckdb.DuckDBPyConnection, identity: Identity, now_ns: int, floors: Mapping[str, float]
+    con: duckdb.DuckDBPyConnection,
+    identity: Identity,
+    now_ns: int,
+    floors: Mapping[str, float],
+    chosen: Sequence[int] | None = None,
 ) -> list[Learned]:
-    """Every entity that sent or received anything known at `now_ns`, by cluster, namespace, workload and process."""
+    """Every entity that sent or received anything known at `now_ns`, by cluster, namespace, workload and process.
+
+    `chosen` are the only ones looked at, by number; None for all.
+    """
     today, hour = now_ns // DAY_NS, now_ns // HOUR_NS
     numbers = [number for number in map(identity.find_metric, floors) if number is not None]
     days = dict(
@@ -64,8 +71,9 @@ def learned(
     )
     first = con.execute(
         "SELECT entity, min(hour) FROM (SELECT entity, hour FROM hours UNION ALL SELECT entity, day * 24 FROM days "
-        "WHERE day < (SELECT min(hour) // 24 FROM hours)) WHERE hour <= ? GROUP BY entity",
-        [hour],
+        "WHERE day < (SELECT min(hour) // 24 FROM hours)) WHERE hour <= ? "
+        f"{'' if chosen is None else 'AND list_contains(?::INTEGER[], entity)'} GROUP BY entity",
+        [hour] if chosen is None else [hour, list(chosen)],
     ).fetchall()
     minutes = dict(
         con.execute(

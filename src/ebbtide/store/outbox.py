@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from ebbtide.finding.notice import HEARTBEAT
 from ebbtide.store.bulk import insert
 from ebbtide.store.findings import Transaction
 
@@ -75,6 +76,14 @@ class SinkState:
     dead: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A sink's heartbeats: when the last was queued, and when the receiver last accepted one; 0 for never."""
+
+    queued_ns: int = 0
+    accepted_ns: int = 0
+
+
 class Outbox:
     """The rows of all sinks in one open store.
 
@@ -98,6 +107,26 @@ class Outbox:
             self._count(sink, {"queued": len(rows)})
             self._shrink(sink, bounds or Bounds())
 
+    def beat(self, message: Message, sink: str, bounds: Bounds | None = None) -> None:
+        """Queue a heartbeat in place of one that still waits, which is counted as superseded; as `write`."""
+        gone = self._con.execute("DELETE FROM outbox WHERE sink = ? AND change = ? RETURNING 1", [sink, message.change])
+        self._count(sink, {"superseded": len(gone.fetchall())})
+        self.write([message], sink, bounds)
+        self._note(sink, Beat(message.queued_ns, self.heartbeat(sink).accepted_ns))
+
+    def heartbeat(self, sink: str) -> Beat:
+        """A sink's heartbeats so far."""
+        rows = self._con.execute("SELECT queued_ns, accepted_ns FROM heartbeats WHERE sink = ?", [sink]).fetchall()
+        return Beat(*rows[0]) if rows else Beat()
+
+    def _note(self, sink: str, beat: Beat) -> None:
+        values = [beat.queued_ns, beat.accepted_ns, sink]
+        changed = self._con.execute(
+            "UPDATE heartbeats SET queued_ns = ?, accepted_ns = ? WHERE sink = ? RETURNING 1", values
+        ).fetchall()
+        if not changed:
+            self._con.execute("INSERT INTO heartbeats (queued_ns, accepted_ns, sink) VALUES (?, ?, ?)", values)
+
     def head(self, sink: str, most: int) -> list[Row]:
         """A sink's oldest rows, at most `most`."""
         return self._select("WHERE sink = ? ORDER BY number LIMIT ?", [sink, most])
@@ -110,8 +139,11 @@ class Outbox:
         """A sink's rows that were queued before an instant, oldest first."""
         return self._select("WHERE sink = ? AND queued_ns < ? ORDER BY number", [sink, before_ns])
 
-    def delivered(self, rows: Sequence[Row], *, is_well: bool = True) -> None:
-        """Rows of one sink have arrived, in one transaction: they go. `is_well`: the sink's failures are over too."""
+    def delivered(self, rows: Sequence[Row], now_ns: int, *, is_well: bool = True) -> None:
+        """Rows of one sink have arrived, in one transaction: they go. `is_well`: the sink's failures are over too.
+
+        `now_ns` is kept of a heartbeat.
+        """
         if not rows:
             return
         sink = rows[0].sink
@@ -120,6 +152,8 @@ class Outbox:
             if is_well:
                 self._set_state(sink, 0, 0, "")
             self._count(sink, {"delivered": len(rows)})
+            if any(row.change == HEARTBEAT.id for row in rows):
+                self._note(sink, Beat(self.heartbeat(sink).queued_ns, now_ns))
 
     def failed(self, row: Row, error: str, next_ns: int) -> None:
         """An attempt failed: the row stays first in line, and the sink is left alone until `next_ns`."""

@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from ebbtide.finding.filters import Matcher
 from ebbtide.series import HOUR_NS, MINUTE_NS, Endpoint, Entity, Float64, Int64
 from ebbtide.store.identity import Identity
 from ebbtide.store.segments import CommittedSegments
@@ -42,13 +43,18 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """An entity in a list: its number, its sent bytes over the time asked for, its last hour and its hours in all."""
+    """An entity in a list: its number, its sent bytes over the time asked for, its last hour and its hours in all.
+
+    `sent_hour` and `sent_day` are of the last full hour and the last 24 full hours of that time.
+    """
 
     number: int
     entity: Entity
     sent: float
     last_ns: int
     hours: int
+    sent_hour: float
+    sent_day: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,23 +146,36 @@ class Profile:
         ).fetchall()
         return [Version(*row) for row in rows]
 
-    def entities(self, from_ns: int, words: Sequence[str], skip: int, size: int) -> tuple[list[Presence], int]:
-        """Entities whose name has all these words, by bytes sent since an instant; and how many there are."""
-        named = [
+    def named(self, words: Sequence[str], matchers: Sequence[Matcher] = ()) -> list[int]:
+        """The entities whose name has all these words and that all matchers accept; those look at its parts alone."""
+        return [
             number
             for number, one in enumerate(self._identity.entities)
             if all(word.lower() in str(one).lower() for word in words)
+            and all(matcher.accepts(getattr(one, matcher.field)) for matcher in matchers)
         ]
+
+    def entities(
+        self, from_ns: int, until_ns: int, chosen: Sequence[int] | None = None, skip: int = 0, size: int | None = None
+    ) -> list[Presence]:
+        """Entities by bytes sent since an instant, the most first, as of `until_ns`; `chosen`: only these."""
         metrics = [at for at, name in enumerate(self._identity.metrics) if name.endswith(".bytes")]
+        among = "" if chosen is None else "AND list_contains($chosen::INTEGER[], entity)"
         rows = self._con.execute(
-            f"SELECT entity, sum(CASE WHEN metric IN ({_marks(metrics)}) THEN sent ELSE 0 END) AS bytes, max(hour), "
-            f"count(DISTINCT hour) FROM hours WHERE hour >= ? {'AND list_contains(?, entity)' if words else ''} "
-            "GROUP BY entity ORDER BY bytes DESC, entity LIMIT ? OFFSET ?",
-            [*metrics, from_ns // HOUR_NS, *([named] if words else []), size, skip],
+            "SELECT entity, sum(bytes), max(hour), count(DISTINCT hour), "
+            "coalesce(sum(bytes) FILTER (hour = $end - 1), 0), "
+            "coalesce(sum(bytes) FILTER (hour >= $end - 24 AND hour < $end), 0) FROM "
+            "(SELECT entity, hour, CASE WHEN list_contains($metrics::INTEGER[], metric) THEN sent ELSE 0 END AS bytes "
+            f"FROM hours WHERE hour >= $from {among}) "
+            "GROUP BY entity ORDER BY sum(bytes) DESC, entity LIMIT $size OFFSET $skip",
+            {"metrics": metrics, "from": from_ns // HOUR_NS, "end": until_ns // HOUR_NS, "size": size, "skip": skip}
+            | ({} if chosen is None else {"chosen": list(chosen)}),
         ).fetchall()
         entities = self._identity.entities
-        found = [Presence(one, entities[one], sent, (last + 1) * HOUR_NS, hours) for one, sent, last, hours in rows]
-        return found, len(named)
+        return [
+            Presence(one, entities[one], sent, min((last + 1) * HOUR_NS, until_ns), hours, in_hour, in_day)
+            for one, sent, last, hours, in_hour, in_day in rows
+        ]
 
     def span_hours(self, numbers: Sequence[int]) -> tuple[int, int, int]:
         """Start of the first and end of the last hour the entities sent in, and in how many hours; zeros if none."""

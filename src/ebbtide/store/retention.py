@@ -10,7 +10,7 @@ days. What is given up is counted and returned; nothing is dropped in silence.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,6 +26,12 @@ RESERVE_SHARE = 0.25
 RESERVE_LEAST_BYTES = 16 << 20
 #: A smaller budget would hold little but the reserve.
 BUDGET_LEAST_BYTES = 2 * RESERVE_LEAST_BYTES
+
+
+#: How far back detections look into what the budget may give up: the 30-day baseline, the 90-day records.
+NEEDED_NS: Mapping[str, int] = {
+    "edges": 30 * DAY_NS, "hours": 30 * DAY_NS, "peaks": 30 * DAY_NS, "days": 90 * DAY_NS, "day_maxima": 90 * DAY_NS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,35 @@ def held_bytes(con: duckdb.DuckDBPyConnection) -> int:
     """Bytes of the file that hold data as of the last checkpoint; cheap. 0 in memory."""
     sizes = con.execute("SELECT block_size, used_blocks FROM pragma_database_size()").fetchall()
     return int(sum(block * used for block, used in sizes))
+
+
+def kept_ns(con: duckdb.DuckDBPyConnection, now_ns: int) -> dict[str, int]:
+    """How far back each table of `NEEDED_NS` reaches at `now_ns`; none where it is empty."""
+    found = {}
+    for table in NEEDED_NS:
+        unit_ns = DAY_NS if table in _DAILY else HOUR_NS
+        oldest = con.execute(f"SELECT min({_column(table)}) FROM {table}").fetchall()[0][0]
+        if oldest is not None:
+            found[table] = max(0, now_ns - int(oldest) * unit_ns)
+    return found
+
+
+def short_ns(kept: Mapping[str, int], dropped: Mapping[str, int], policy: Retention) -> dict[str, int]:
+    """By table, by how much what is kept is less than what detections look back over, because the budget gave it up.
+
+    `dropped` counts what retention gave up, as `apply` names it. 0 where the budget took nothing of a table: a store
+    may be young, and where `policy` itself keeps less, that was asked for.
+
+    >>> short_ns({"hours": 20 * DAY_NS}, {"hours_over_budget": 9}, Retention())["hours"] // DAY_NS
+    10
+    """
+    asked = {"edges": policy.edges_ns, "days": policy.days_ns, "day_maxima": policy.days_ns}
+    found = {}
+    for table, needed_ns in NEEDED_NS.items():
+        wanted_ns = min(needed_ns, asked.get(table, policy.hours_ns) or needed_ns)
+        is_given_up = dropped.get(f"{table}_over_budget", 0) > 0
+        found[table] = max(0, wanted_ns - kept.get(table, 0)) if is_given_up else 0
+    return found
 
 
 def _aged(policy: Retention) -> tuple[tuple[str, int | None, int], ...]:

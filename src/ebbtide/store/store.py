@@ -11,7 +11,7 @@ import json
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,8 @@ from ebbtide.store.segments import CommittedSegments, Segments
 from ebbtide.store.view import View
 
 _FOREVER = -(2**63)
+#: The last instant that a column holds.
+_LAST_NS = 2**63 - 1
 
 
 def _silent(_: int) -> None:
@@ -229,10 +231,10 @@ class Store(View):
         with self.transaction():
             backfill.note_done(self._con, origin, hour, counts, replaced)
 
-    def learning(self, now_ns: int) -> list[learning.Learned]:
-        """How far each entity is learned."""
+    def learning(self, now_ns: int, chosen: Sequence[int] | None = None) -> list[learning.Learned]:
+        """How far each entity is learned, as of a view."""
         with self.lock:
-            return learning.learned(self._con, self.identity, now_ns, self.floors)
+            return super().learning(now_ns, chosen)
 
     def counters(self) -> dict[int, tuple[int, int, float]]:
         """The last reading of each cumulative series by its key: (start_ns, end_ns, reading), for the decoder."""
@@ -244,10 +246,11 @@ class Store(View):
         return {key: (start_ns, end_ns, reading) for key, start_ns, end_ns, reading in rows}
 
     def mask(self, entity: Entity, from_ns: int, to_ns: int, reason: str) -> None:
-        """Leave [from_ns, to_ns) of an entity out of the baselines that respect masks."""
+        """Leave [from_ns, to_ns) of an entity out of the baselines that respect masks; both end where 64 bits do."""
         with self.transaction():
             place = [entity.cluster, entity.namespace, entity.workload, entity.process]
-            self._con.execute("INSERT INTO masks VALUES (?, ?, ?, ?, ?, ?, ?)", [*place, from_ns, to_ns, reason])
+            span = [min(max(0, one), _LAST_NS) for one in (from_ns, to_ns)]
+            self._con.execute("INSERT INTO masks VALUES (?, ?, ?, ?, ?, ?, ?)", [*place, *span, reason])
         self._cache.forget()
 
     def unmask(self, reason: str) -> int:
@@ -256,11 +259,6 @@ class Store(View):
             gone = len(self._con.execute("DELETE FROM masks WHERE reason = ? RETURNING 1", [reason]).fetchall())
         self._cache.forget()
         return gone
-
-    def masks(self) -> list[tuple[Entity, int, int, str]]:
-        """What is left out of baselines: entity, from, to, reason; the latest begin first."""
-        rows = self._con.execute("SELECT * FROM masks ORDER BY from_ns DESC, reason").fetchall()
-        return [(Entity(*row[:4]), *row[4:]) for row in rows]
 
     def finish(self, origin: int, counts: Counts, dropped: Counter[str]) -> None:
         """Note beside an origin what became of its points."""

@@ -5,7 +5,7 @@ A view sees what was committed before each of its queries. Threads that read bes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -14,12 +14,14 @@ import duckdb
 
 from ebbtide.baseline.floors import FLOORS
 from ebbtide.errors import ServiceError
+from ebbtide.series import Entity
 from ebbtide.store.contacts import Contacts
 from ebbtide.store.coverage import Coverage
 from ebbtide.store.filters import Filters
 from ebbtide.store.findings import Findings
 from ebbtide.store.identity import Identity
 from ebbtide.store.learned_days import LearnedDays
+from ebbtide.store.learning import Learned, learned
 from ebbtide.store.minutes import MinuteReading
 from ebbtide.store.notices import Notices
 from ebbtide.store.novelty import NoveltyReading
@@ -29,7 +31,7 @@ from ebbtide.store.plans import Plans
 from ebbtide.store.profile import Profile
 from ebbtide.store.progress import Progress
 from ebbtide.store.reading import Reading
-from ebbtide.store.retention import held_bytes
+from ebbtide.store.retention import held_bytes, kept_ns
 from ebbtide.store.risks import Risks
 from ebbtide.store.rollouts import Rollouts
 from ebbtide.store.search import FindingSearch
@@ -73,8 +75,8 @@ class View:
         self.minutes = MinuteReading(con, identity, segments)
         self.findings = Findings(con, self.transaction)
         self.filters = Filters(con, self.transaction)
-        learned = LearnedDays(con, identity, self.floors)
-        self.outbound = OutboundReading(learned, TrailingReading(con, identity, segments), segments, self._cache)
+        days = LearnedDays(con, identity, self.floors)
+        self.outbound = OutboundReading(days, TrailingReading(con, identity, segments), segments, self._cache)
         self.novelty = NoveltyReading(con, identity, segments, self._cache)
         self.outbox = Outbox(con, self.transaction)
         self.progress = Progress(con, self.transaction)
@@ -92,10 +94,24 @@ class View:
         rows = self._con.execute("SELECT metric, per_hour FROM floors").fetchall()
         return dict(rows) or dict(FLOORS)
 
+    def learning(self, now_ns: int, chosen: Sequence[int] | None = None) -> list[Learned]:
+        """How far each entity is learned, by name; of all, or of those with these numbers."""
+        return learned(self._con, self.identity, now_ns, self.floors, chosen)
+
+    def masks(self) -> list[tuple[Entity, int, int, str]]:
+        """What is left out of baselines: entity, from, to, reason; what begins last first, then by reason and name."""
+        names = "cluster, namespace, workload, process"
+        rows = self._con.execute(f"SELECT * FROM masks ORDER BY from_ns DESC, reason, {names}, to_ns").fetchall()
+        return [(Entity(*row[:4]), *row[4:]) for row in rows]
+
     @property
     def held_bytes(self) -> int:
         """Bytes of the file that hold data; what is free in it is used again. 0 in memory."""
         return held_bytes(self._con)
+
+    def kept_ns(self, now_ns: int) -> dict[str, int]:
+        """How far back each table that detections look into reaches; none where it is empty."""
+        return kept_ns(self._con, now_ns)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

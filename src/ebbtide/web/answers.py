@@ -14,6 +14,8 @@ from ebbtide.finding.text import rfc3339
 from ebbtide.finding.verdict import Judgement, Verdict
 from ebbtide.health import Health
 from ebbtide.series import Entity
+from ebbtide.store.learning import Learned
+from ebbtide.store.learning import State as LearnedState
 from ebbtide.store.profile import Known, Presence
 from ebbtide.store.search_row import Row
 from ebbtide.web.query import entity_path
@@ -131,24 +133,34 @@ class NewVerdict(BaseModel):
 
 
 class EntityRow(BaseModel):
-    """An entity in a list: bytes sent and hours heard of in the last 30 days."""
+    """An entity of the last 30 days; `sent_hour`, `sent_day`: of the last full hour and 24; `state` as `/learning`."""
 
     entity: EntityName
     sent: float
+    sent_hour: float
+    sent_day: float
     hours: int
+    first: str
     last: str
+    state: LearnedState
+    days: int
 
     @classmethod
-    def of(cls, one: Presence) -> EntityRow:
+    def of(cls, one: Presence, learned: Learned) -> EntityRow:
         """The presence as an answer."""
-        return cls(entity=EntityName.of(one.entity), sent=one.sent, hours=one.hours, last=rfc3339(one.last_ns))
+        return cls(
+            entity=EntityName.of(one.entity), sent=one.sent, sent_hour=one.sent_hour, sent_day=one.sent_day,
+            hours=one.hours, first=rfc3339(learned.first_ns), last=rfc3339(one.last_ns), state=learned.state,
+            days=learned.days,
+        )  # fmt: skip
 
 
 class EntityList(BaseModel):
-    """Entities by bytes sent; `total` is how many there are by this search."""
+    """Entities; `total` is how many there are by this search, `next` the next page's cursor where they are by name."""
 
     entities: list[EntityRow]
     total: int
+    next: str | None
 
 
 class Learning(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
@@ -27,7 +27,6 @@ from ebbtide.web.answers import (
     EntityAnswer,
     EntityList,
     EntityName,
-    EntityRow,
     FindingAnswer,
     FindingList,
     FindingRow,
@@ -38,9 +37,19 @@ from ebbtide.web.answers import (
     WeekAnswer,
 )
 from ebbtide.web.chart import FindingChart, finding_chart, members
-from ebbtide.web.entity import SPAN_NS, destinations, hours_of_week, learning, members_of, metrics_of, series
+from ebbtide.web.entity import (
+    SPAN_NS,
+    chosen_of,
+    destinations,
+    entity_rows,
+    hours_of_week,
+    learning,
+    members_of,
+    metrics_of,
+    series,
+)
 from ebbtide.web.policy import egress_policy, usual_of
-from ebbtide.web.query import cursor_of, parse_entity, read_query
+from ebbtide.web.query import After, cursor_of, name_key, page_after, parse_entity, read_query
 from ebbtide.web.refusal import REFUSALS
 from ebbtide.web.runbook import repeat_command
 from ebbtide.web.site import Site
@@ -150,14 +159,22 @@ def list_entities(
     site: TheSite,
     view: TheView,
     _: ApiReader,
-    q: Annotated[str, Query(max_length=500, description="Words that the name must have.")] = "",
-    skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    q: Annotated[str, Query(max_length=4_000, description="Words that the name must have, or matchers.")] = "",
+    sort: Annotated[Literal["sent", "name"], Query(description="By bytes sent or by name.")] = "sent",
+    skip: Annotated[int, Query(ge=0, le=1_000_000, description="Where they are by bytes sent.")] = 0,
+    after: After = "",
     limit: Limit = 50,
 ) -> EntityList:
-    """Entities by the bytes they sent in the last 30 days."""
-    since_ns = horizon(view, site.now()) - SPAN_NS
-    found, total = view.profile.entities(since_ns, q.split(), skip, limit)
-    return EntityList(entities=[EntityRow.of(one) for one in found], total=total)
+    """Entities of the last 30 days; by name they come in pages with a cursor (`next`, given back as `after`)."""
+    until_ns = horizon(view, site.now())
+    chosen = chosen_of(view, q)
+    if sort == "name":
+        everyone = sorted(view.profile.entities(until_ns - SPAN_NS, until_ns, chosen), key=lambda one: one.entity)
+        page, following = page_after(everyone, lambda one: name_key(one.entity), after, limit)
+    else:
+        page, following = view.profile.entities(until_ns - SPAN_NS, until_ns, chosen, skip, limit), None
+    total = len(view.identity.entities) if chosen is None else len(chosen)
+    return EntityList(entities=entity_rows(view, page, until_ns), total=total, next=following)
 
 
 @router.get("/entities/{path:path}/series", tags=["entities"])

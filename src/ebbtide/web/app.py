@@ -10,14 +10,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.staticfiles import StaticFiles
 
-from ebbtide.web import api, api_decisions, api_operations, pages, pages_more, refusal
+from ebbtide.web import api, api_decisions, api_learning, api_operations, pages, pages_more, refusal
 from ebbtide.web.access import Access
 from ebbtide.web.guard import Guard, name_of
 from ebbtide.web.site import Site
 from ebbtide.web.tuning import Bench
 from ebbtide.web.views import Views
 
-_TAGS = ("findings", "entities", "filters", "detections", "backtests", "health")
+_TAGS = ("findings", "entities", "filters", "learning", "plans", "detections", "backtests", "health")
 
 
 def make_app(site: Site) -> FastAPI:
@@ -45,6 +45,7 @@ def make_app(site: Site) -> FastAPI:
     app.state.bench = Bench(site.store, site.detectors)
     app.include_router(api.router)
     app.include_router(api_decisions.router)
+    app.include_router(api_learning.router)
     app.include_router(api_operations.router)
     app.include_router(pages.router)
     app.include_router(pages_more.router)

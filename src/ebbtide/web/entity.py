@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ebbtide.errors import NotFoundError
+from ebbtide.errors import ConfigError, NotFoundError
 from ebbtide.finding.headline import unit_of
+from ebbtide.finding.plan import PLAN_FIELDS
 from ebbtide.finding.text import rfc3339
 from ebbtide.series import DAY_NS, HOUR_NS, Entity, Float64
 from ebbtide.store.learned_novelty import workload_of
-from ebbtide.store.profile import Known
+from ebbtide.store.profile import Known, Presence
 from ebbtide.store.search import Search
 from ebbtide.store.view import View
-from ebbtide.web.answers import Learning, SeriesAnswer, WeekAnswer
+from ebbtide.web.answers import EntityRow, Learning, SeriesAnswer, WeekAnswer
+from ebbtide.web.query import parse_search
 from ebbtide.web.usual import band, week
 
 SPAN_NS = 30 * DAY_NS
@@ -29,6 +31,27 @@ def members_of(view: View, entity: Entity) -> list[int]:
     if not numbers:
         raise NotFoundError(f"there is no entity {entity}", hint="the list of entities has a search")
     return numbers
+
+
+def chosen_of(view: View, text: str) -> list[int] | None:
+    """The stored entities that a search means, words or matchers; None for all. Raises ConfigError."""
+    words, matchers = parse_search(text)
+    for matcher in matchers:
+        if matcher.field not in PLAN_FIELDS:
+            raise ConfigError(f"an entity has no {matcher.field!r}", hint=f"it has {', '.join(PLAN_FIELDS)}")
+    return view.profile.named(words, matchers) if words or matchers else None
+
+
+def entity_rows(view: View, found: Sequence[Presence], until_ns: int) -> list[EntityRow]:
+    """Entities of a list with how far each is learned at an instant."""
+    learned = {one.entity: one for one in view.learning(until_ns, [one.number for one in found])}
+    return [EntityRow.of(one, learned[one.entity]) for one in found if one.entity in learned]
+
+
+def everyone(view: View, until_ns: int, text: str) -> list[EntityRow]:
+    """Every entity of the last 30 days that a search means, by name. Raises ConfigError."""
+    found = view.profile.entities(until_ns - SPAN_NS, until_ns, chosen_of(view, text))
+    return entity_rows(view, sorted(found, key=lambda one: one.entity), until_ns)
 
 
 def metrics_of(view: View, numbers: Sequence[int], until_ns: int) -> list[str]:

@@ -47,7 +47,8 @@ def _sources(view: View, end_ns: int) -> tuple[Source, ...]:
 
 def _sink(view: View, name: str) -> SinkHealth:
     state, counts = view.outbox.state(name), view.outbox.counts(name)
-    return SinkHealth(name, "", counts["delivered"], state.waiting, state.dead, state.error)
+    return SinkHealth(name, "", counts["delivered"], state.waiting, state.dead, state.error,
+                      view.outbox.heartbeat(name).accepted_ns)  # fmt: skip
 
 
 def _problems(sources: tuple[Source, ...], sinks: tuple[SinkHealth, ...], is_empty: bool) -> tuple[Problem, ...]:

@@ -50,7 +50,10 @@ def entities_page(request: Request, site: TheSite, view: TheView, who: PageReade
     params = request.query_params
     text, skip = params.get("q", "")[:500], _whole(params.get("skip", "0"))
     until_ns = horizon(view, site.now())
-    found, total = view.profile.entities(until_ns - SPAN_NS, text.split(), skip, ENTITIES)
+    words = text.split()
+    named = view.profile.named(words) if words else None
+    found = view.profile.entities(until_ns - SPAN_NS, until_ns, named, skip, ENTITIES)
+    total = len(view.identity.entities) if named is None else len(named)
     return render(
         request, "entities.html", who, found=found, total=total, text=text, skip=skip, size=ENTITIES, until_ns=until_ns,
         is_scaled=bool(view.contacts.units() - {""}),

@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar, get_args
+from typing import Annotated, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import quote, unquote, urlencode
 
+from fastapi import Query
 from starlette.datastructures import QueryParams
 
 from ebbtide.errors import EbbtideError, UsageError
@@ -24,6 +25,10 @@ from ebbtide.series import Entity
 from ebbtide.store.search import Order, Place, Search, State
 
 T = TypeVar("T", bound=str)
+Row = TypeVar("Row")
+#: What stands in a cursor: where a row is in the order of its list.
+Key: TypeAlias = tuple[int | str, ...]
+After = Annotated[str, Query(max_length=16_000, description="The cursor `next` of the page before.")]
 Grouping: TypeAlias = Literal["entity", "incident", "none"]
 
 #: Longer searches are refused, longer lists of choices cut.
@@ -166,6 +171,28 @@ def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) >= 2**63:
         raise ValueError("not a number")
     return value
+
+
+def page_after(rows: Sequence[Row], key: Callable[[Row], Key], after: str, limit: int) -> tuple[list[Row], str | None]:
+    """The rows behind a cursor, which are in the order of their keys, and the next page's cursor.
+
+    Rows that come or go meanwhile do not move the others. Raises UsageError for a cursor that is not one of ours.
+    """
+    if after:
+        try:
+            place = tuple(json.loads(base64.urlsafe_b64decode(after + "=" * (-len(after) % 4))))
+            rows = [one for one in rows if key(one) > place]
+        except (ValueError, TypeError, RecursionError) as error:
+            raise UsageError("the page's cursor is not one of ours", hint="begin at the first page") from error
+    page = list(rows[:limit])
+    if len(rows) <= limit:
+        return page, None
+    return page, base64.urlsafe_b64encode(json.dumps(key(page[-1])).encode()).decode().rstrip("=")
+
+
+def name_key(one: Entity) -> Key:
+    """What a list of entities by name is in the order of."""
+    return one.cluster, one.namespace, one.workload, one.process
 
 
 def entity_path(entity: Entity) -> str:
