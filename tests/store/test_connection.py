@@ -33,6 +33,21 @@ def test_every_released_schema_can_be_brought_up_to_date(tmp_path, released):
     assert con.execute("SELECT max(version) FROM migrations").fetchall() == [(migrations()[-1][0],)]
 
 
+def test_a_new_store_has_the_schema_that_its_migrations_make_one_by_one():
+    new = connect(None, memory_limit="256MiB", threads=1, is_new_allowed=True)
+    with duckdb.connect(":memory:") as old:
+        old.execute("CREATE TABLE migrations (version INTEGER NOT NULL, name VARCHAR NOT NULL)")
+        migrate(old)
+        for what in (
+            "table_name, column_name, column_index, data_type, is_nullable, column_default FROM duckdb_columns()",
+            "sequence_name FROM duckdb_sequences()",
+            "index_name FROM duckdb_indexes()",
+            "* FROM migrations",
+        ):
+            rows = [con.execute(f"SELECT {what} ORDER BY ALL").fetchall() for con in (new, old)]
+            assert rows[0] == rows[1] and (rows[0] or "indexes" in what), what
+
+
 def test_a_newer_schema_is_refused(tmp_path):
     path = tmp_path / "new.duckdb"
     con = connect(path, memory_limit="256MiB", threads=1, is_new_allowed=True)

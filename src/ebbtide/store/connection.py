@@ -12,6 +12,8 @@ import duckdb
 
 from ebbtide.errors import DataError, NoDataError, ServiceError, StoreInUseError
 
+_TABLE = "CREATE TABLE migrations (version INTEGER NOT NULL, name VARCHAR NOT NULL)"
+
 
 def connect(path: Path | None, *, memory_limit: str, threads: int, is_new_allowed: bool) -> duckdb.DuckDBPyConnection:
     """An open file with the current schema; None keeps everything in memory.
@@ -55,16 +57,20 @@ def migrations() -> list[tuple[int, str, str]]:
 
 
 def migrate(con: duckdb.DuckDBPyConnection, path: Path | None = None) -> None:
-    """Bring a file to the current schema, each migration in a transaction of its own.
+    """Bring a file to the current schema, each migration in a transaction of its own; a new file gets all in one.
 
     What counts is which numbers a file has, not the highest one: gaps may be filled later.
     """
     tables = {row[0] for row in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     if tables and "migrations" not in tables:
         raise DataError(f"{path} is a DuckDB file but not an Ebbtide store", hint="give another --db FILE")
-    con.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER NOT NULL, name VARCHAR NOT NULL)")
-    done = {row[0] for row in con.execute("SELECT version FROM migrations").fetchall()}
     known = migrations()
+    if not tables:  # cheaper than one by one, and a new file has all or nothing
+        names = ", ".join(f"({version}, '{name}')" for version, name, _ in known)
+        texts = (_TABLE, *(sql for _, _, sql in known), f"INSERT INTO migrations VALUES {names}")
+        con.execute("".join(f"{text}\n;" for text in ("BEGIN", *texts, "COMMIT")))
+        return
+    done = {row[0] for row in con.execute("SELECT version FROM migrations").fetchall()}
     if max(done, default=0) > known[-1][0]:
         raise DataError(
             f"{path} has schema {max(done)}, this version knows {known[-1][0]}",
