@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from ebbtide.agenda import Pace
 from ebbtide.budget import Budget, with_budget
@@ -43,6 +43,14 @@ def parse_size(text: object) -> int:
 
 
 Size: TypeAlias = Annotated[int, BeforeValidator(parse_size)]
+
+
+def _is_budget(size: int) -> int:
+    if size < BUDGET_LEAST_BYTES:
+        raise ValueError(f"a disk budget is at least {BUDGET_LEAST_BYTES >> 20}MiB")
+    return size
+
+
 Positive: TypeAlias = Annotated[Duration, Field(gt=0)]
 
 
@@ -85,7 +93,7 @@ class StoreSettings(_Part):
     threads: Annotated[int, Field(ge=1, le=64)] = 2
     """Threads of the database."""
 
-    disk_budget: Annotated[Size, Field(ge=BUDGET_LEAST_BYTES)] | None = None
+    disk_budget: Annotated[Size, AfterValidator(_is_budget)] | None = None
     """The most the file may take; none: no bound. What is given up first stands in docs/operations.md."""
 
     retain: Retain = Retain()

@@ -84,3 +84,9 @@ def test_a_reset_of_a_service_needs_a_token_that_may_write(ebbtide, served, tmp_
     assert ebbtide("baseline", "reset", "prod/shop/checkout", "--reason", "x", *reading).code == 4
     assert ebbtide("baseline", "undo", "prod/shop/checkout", *reading).code == 4
     assert ebbtide("baseline", "masks", *reading).out == "Nothing is left out.\n"
+
+
+def test_where_nobody_is_known_that_is_said(ebbtide, tmp_path):
+    Store.open(tmp_path / "empty.duckdb").close()
+
+    assert ebbtide("learning", "--db", "empty.duckdb").out == "No entities.\n"

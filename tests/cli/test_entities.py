@@ -55,7 +55,7 @@ def test_a_long_table_is_cut_and_says_so(ebbtide, many):
     ran = ebbtide("entities", "--limit", 1, "--db", many)
 
     assert "2 more, which sent less" in ran.out
-    assert [word for word in ran.out.split() if word.startswith("w")] == ["workload", "w2", "which"]
+    assert [word for word in ran.out.split() if word.startswith("c/n/")] == ["c/n/w2/p"]
 
 
 def test_a_service_says_what_its_file_would(ebbtide, db, tmp_path, monkeypatch):

@@ -23,3 +23,18 @@ def test_detections_that_are_not_there_and_files_that_cannot_be_read(ebbtide, tm
     assert ebbtide("config", "check").code == 2
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe")
     assert "is not UTF-8" in ebbtide("config", "check", "--config", "x.yaml").err
+
+
+def test_what_is_too_small_or_misspelt_is_told_in_the_words_of_the_file(ebbtide, tmp_path):
+    (tmp_path / "x.yaml").write_text(
+        "store: {disk_budget: 1MiB}\n"
+        "receivers:\n  otlp_http: {address: 127.0.0.1:4318, preset: opentelemetry-netwrk}\n"
+        "sinks:\n  log: {type: lines, path: x, heartbeat: 10s}\n"
+    )
+
+    told = ebbtide("config", "check", "--config", "x.yaml")
+
+    assert told.code == 2
+    assert "x.yaml:1: `store.disk_budget`: a disk budget is at least 32MiB" in told.err
+    assert "there is no preset 'opentelemetry-netwrk': did you mean `opentelemetry-network`?" in told.err
+    assert "x.yaml:5: `heartbeat`: heartbeats are at least 1m apart" in told.err

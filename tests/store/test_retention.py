@@ -1,4 +1,5 @@
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,31 @@ def test_what_the_budget_took_is_short_only_where_detections_look_back_over_it(t
 def test_an_empty_store_keeps_nothing():
     with Store.open() as store:
         assert store.kept_ns(HOUR_NS) == {}
+
+
+def test_late_data_of_hours_whose_samples_the_budget_gave_up_are_too_late(tmp_path):
+    late = batch_of([Point(3 * 3600 + 1000, 5.0, span_s=7), Point(20 * 3600 + 1000, 5.0, span_s=7)])
+    with Store.open(tmp_path / "e.duckdb") as store:
+        origin = store.begin("test", "late")
+        minutes = [Point(60 * minute, 1.0, span_s=60) for minute in range(1, 26 * 60)]
+        store.append(batch_of(minutes), origin)
+        store.roll_up()
+        before = store.ask("SELECT hour, sent FROM hours ORDER BY hour")
+        store.retain(26 * HOUR_NS, Retention(samples_ns=8 * HOUR_NS))  # what is left where the budget is tight
+        done = store.append(late, origin, oldest_ns=2 * HOUR_NS)
+        store.roll_up()
+        after = store.ask("SELECT hour, sent FROM hours ORDER BY hour")
+
+    assert (done.stored, done.dropped, done.oldest_ns) == (1, Counter(too_late=1), 6 * HOUR_NS)
+    assert {hour: sent for hour, sent in after if hour != 20} == {hour: sent for hour, sent in before if hour != 20}
+    assert dict(after)[20] == dict(before)[20] + 5
+
+
+def test_late_data_of_a_time_that_was_never_heard_are_stored():
+    with Store.open() as store:
+        origin = store.begin("test", "late")
+        store.append(batch_of([Point(26 * 3600, 1.0, span_s=60)]), origin)
+        store.roll_up()
+        done = store.append(batch_of([Point(3 * 3600, 5.0, span_s=7)]), origin, oldest_ns=2 * HOUR_NS)
+
+    assert (done.stored, done.dropped) == (1, Counter())

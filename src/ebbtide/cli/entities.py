@@ -9,8 +9,9 @@ import typer
 
 from ebbtide.cli import console
 from ebbtide.cli.options import DEFAULT_DB, Csv, Db, Json
-from ebbtide.cli.remote import Server, TokenFile, remote_of
+from ebbtide.cli.remote import Server, TokenFile, in_whole_seconds, remote_of
 from ebbtide.errors import UsageError
+from ebbtide.series import Entity
 from ebbtide.store.store import Store
 
 _COLUMNS = ("cluster", "namespace", "workload", "process", "state", "days", "first_seen", "last_seen", "sent_hour",
@@ -61,7 +62,8 @@ def entities_command(
     elif as_csv:
         console.print_csv(_COLUMNS, rows)
     elif rows:
-        console.print_table(_COLUMNS, sorted(rows, key=lambda row: -float(row[-1]))[:limit])
+        shown = sorted(rows, key=lambda row: -float(row[-1]))[:limit]
+        console.print_table(("entity", *_COLUMNS[4:]), map(_narrow, shown))
         if len(rows) > limit:
             console.say(f"{len(rows) - limit:,} more, which sent less; --limit, --json or --csv show them.")
     else:
@@ -72,6 +74,12 @@ def _row(one: dict[str, Any]) -> Row:
     name = one["entity"]
     who = (name["cluster"], name["namespace"], name["workload"], name["process"])
     return *who, one["state"], one["days"], one["first"], one["last"], _whole(one["sent_hour"]), _whole(one["sent_day"])
+
+
+def _narrow(row: Row) -> Row:
+    """The row for a table, which is as wide as a terminal: its name in one piece, instants in whole seconds."""
+    who = Entity(*map(str, row[:4]))
+    return str(who), *row[4:6], *(in_whole_seconds(str(one)) for one in row[6:8]), *row[8:]
 
 
 def _whole(count: float) -> int | float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from ebbtide.cli import console
 from ebbtide.cli.findings import spent_of
 from ebbtide.cli.options import DEFAULT_DB, Db, Json
-from ebbtide.cli.remote import Server, TokenFile, remote_of
+from ebbtide.cli.remote import Server, TokenFile, in_whole_seconds, remote_of
 from ebbtide.cli.settings import Configured
 from ebbtide.errors import ServiceError
 from ebbtide.health import Health
@@ -18,6 +19,8 @@ from ebbtide.store.store import Store
 _SOURCES = ("cluster", "state", "newest", "watermark", "interval_s", "gap_minutes", "skew_s", "entities")
 _DETECTIONS = ("detection", "judged_until", "took_s", "entities", "scored", "findings", "error")
 _PORTS = ("kind", "address", "preset", "cluster", "is_encrypted", "senders")
+#: Tables have whole seconds, JSON has every digit.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d+Z")
 _SINKS = ("name", "kind", "delivered", "waiting", "dead", "heartbeat", "error")
 
 _TABLES = (("sources", _SOURCES), ("ports", _PORTS), ("detections", _DETECTIONS), ("sinks", _SINKS))
@@ -81,4 +84,6 @@ def _records(found: object) -> list[dict[str, object]]:
 
 
 def _cell(value: object) -> object:
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        return in_whole_seconds(value)
     return "-" if value is None or value == "" else value

@@ -52,6 +52,8 @@ def learning_command(
         console.print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif as_csv:
         console.print_csv(columns, rows)
+    elif not rows:
+        console.say("No entities.")
     else:
         console.print_table(columns, sorted(rows, key=lambda row: row[2])[:limit])
         if len(rows) > limit:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Protocol, TypeAlias, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ebbtide.deliver.backoff import Retry
 from ebbtide.detect.detection import Duration
@@ -124,6 +124,12 @@ class Together(Protocol):
         """Hand these over, in order; what became of each, in the same order. Raises nothing that `send` may raise."""
 
 
+def _not_too_often(every_ns: int) -> int:
+    if every_ns < MINUTE_NS:
+        raise ValueError("heartbeats are at least 1m apart")
+    return every_ns
+
+
 class SinkSettings(BaseModel):
     """What every sink's settings share. A sink's own model adds its keys and opens it.
 
@@ -138,7 +144,7 @@ class SinkSettings(BaseModel):
 
     changes: tuple[Change, ...] = tuple(Change)
     retry: Retry = Field(default_factory=Retry)
-    heartbeat: Annotated[Duration, Field(ge=MINUTE_NS)] | None = None
+    heartbeat: Annotated[Duration, AfterValidator(_not_too_often)] | None = None
 
     def open(self) -> Sink:
         """The sink, ready to send. Opens no connection yet. Raises ConfigError where the settings cannot work."""

@@ -260,7 +260,7 @@ class Intake:
             stored = 0
             if len(batch) or batch.heartbeats:
                 appended = self._store.append(batch, self._origin, oldest_ns=oldest_ns)
-                stored, dropped = appended.stored, appended.dropped
+                stored, dropped, oldest_ns = appended.stored, appended.dropped, appended.oldest_ns
         except Exception as error:  # noqa: BLE001  whatever went wrong, nothing of this group is stored and all may come again
             self._state.undo()
             if isinstance(error, ServiceError) or len(group.bodies) == 1:

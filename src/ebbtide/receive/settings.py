@@ -13,6 +13,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from ebbtide.decode.preset import preset_names
+from ebbtide.document import suggest
+
 Kind = Literal["otlp_grpc", "otlp_http", "hec", "remote_write"]
 KINDS: Final[tuple[Kind, ...]] = ("otlp_grpc", "otlp_http", "hec", "remote_write")
 INGEST: Final = "ingest"
@@ -126,6 +129,16 @@ class Listener(_Model):
             or int(value.rpartition(":")[2]) > 65535
         ):
             raise ValueError("an address is HOST:PORT, such as 127.0.0.1:4318 or [::1]:4318")
+        return value
+
+    @field_validator("preset")
+    @classmethod
+    def _is_preset(cls, value: str) -> str:
+        known = preset_names()
+        if value not in known:
+            raise ValueError(
+                f"there is no preset {value[:60]!r}: {suggest(value, known) or 'one of ' + ', '.join(known)}"
+            )
         return value
 
     @model_validator(mode="after")

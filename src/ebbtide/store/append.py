@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 import duckdb
 import numpy as np
@@ -20,17 +21,22 @@ from ebbtide.store.identity import Identity
 from ebbtide.store.progress import LateHour
 from ebbtide.store.segments import SEGMENT_NS, Segments, table_of
 
+#: As `oldest_ns`: nothing is too late.
+ANY_TIME: Final = -(2**63)
+
 
 @dataclass(frozen=True, slots=True)
 class Appended:
     """What became of a batch's samples: stored, or dropped by reason (`duplicate`, `too_late`).
 
-    `late` are hours that are late because of them: judged before, and not known to be late yet.
+    `late` are hours that are late because of them: judged before, and not known to be late yet. What ended before
+    `oldest_ns` was too late.
     """
 
     stored: int
     dropped: Counter[str]
     late: list[LateHour] = field(default_factory=list)
+    oldest_ns: int = ANY_TIME
 
 
 def append(
@@ -47,8 +53,11 @@ def append(
     """Store a batch inside the caller's transaction; `dirty` gains the hours that must be derived again.
 
     Samples that end before `oldest_ns` are dropped as `too_late`: their segment is gone, so their hour could not be
-    derived from all of its samples any more.
+    derived from all of its samples any more. So are those of a segment that the disk budget gave up earlier than that;
+    with `ANY_TIME` neither is looked at.
     """
+    if oldest_ns != ANY_TIME:
+        oldest_ns = max(oldest_ns, _given_up_ns(con, segments, batch.end_ns[batch.end_ns >= oldest_ns]))
     numbers = identity.series(batch.series)[batch.ref]
     in_time = batch.end_ns >= oldest_ns
     fresh = in_time & ~_is_repeated(numbers, batch.end_ns)
@@ -65,7 +74,21 @@ def append(
     late = arrivals.note(
         identity.sender_of(stored), identity.receiver_of(stored), batch.end_ns[fresh], batch.heartbeats
     )
-    return Appended(int(fresh.sum()), +dropped, late)
+    return Appended(int(fresh.sum()), +dropped, late, oldest_ns)
+
+
+def _given_up_ns(con: duckdb.DuckDBPyConnection, segments: Segments, end_ns: Int64) -> int:
+    """The end of the latest segment of these instants that is gone while its summaries are there; ANY_TIME if none."""
+    absent = sorted(set(np.unique(end_ns // SEGMENT_NS).tolist()) - set(segments.known))
+    if not absent:
+        return ANY_TIME
+    hours = SEGMENT_NS // HOUR_NS
+    rows = con.execute(
+        "SELECT DISTINCT hour // $hours FROM hours WHERE hour >= $first AND hour < $end",
+        {"hours": hours, "first": absent[0] * hours, "end": (absent[-1] + 1) * hours},
+    ).fetchall()
+    gone = {segment for (segment,) in rows} & set(absent)
+    return (max(gone) + 1) * SEGMENT_NS if gone else ANY_TIME
 
 
 def _is_repeated(numbers: Int32, end_ns: Int64) -> NDArray[np.bool_]:

@@ -120,7 +120,7 @@ def replace_hour(
     free = ~(live | backfilled)
     _reopen(con, segments, hour)
     done = append.append(
-        con, identity, segments, dirty, arrivals, _take(batch, free), origin=origin, oldest_ns=-(2**63)
+        con, identity, segments, dirty, arrivals, _take(batch, free), origin=origin, oldest_ns=append.ANY_TIME
     )
     kept = Counter(kept_live=int(live.sum()), kept_backfill=int((backfilled & ~live).sum()))
     return Replaced(done.stored, +(kept + done.dropped), before["samples"])

@@ -33,7 +33,6 @@ from ebbtide.store.outbox import Outbox
 from ebbtide.store.segments import CommittedSegments, Segments
 from ebbtide.store.view import View
 
-_FOREVER = -(2**63)
 #: The last instant that a column holds.
 _LAST_NS = 2**63 - 1
 
@@ -173,10 +172,11 @@ class Store(View):
             self._con.execute("INSERT INTO provenance VALUES (?, ?, ?, ?, '{}')", [origin, kind, name, unit])
         return origin
 
-    def append(self, batch: Batch, origin: int, *, oldest_ns: int = _FOREVER) -> append.Appended:
+    def append(self, batch: Batch, origin: int, *, oldest_ns: int = append.ANY_TIME) -> append.Appended:
         """Keep a batch: when this returns, the samples are on disk, each exactly once.
 
-        Samples that end before `oldest_ns` are dropped as `too_late`. Raises ServiceError when nothing was written.
+        Samples that end before `oldest_ns` are dropped as `too_late`, and with it those whose hour could not be derived
+        from all of its samples any more. Raises ServiceError when nothing was written.
         """
         with self.transaction():
             arrivals = self.arrivals
