@@ -93,7 +93,7 @@ def judge(
     others = _others(view, opened, hour, today, instant.raw.channels, options)
     loud = measure(instant.raw.channels, others, hour % HOURS, opened.has_received, opened.scale.scale, options)
     mix, line = _mix(view, opened, now_ns)
-    quieted = quiet(loud, sent[:, :1], mix, line, opened.scale, options)
+    quieted = quiet(loud, sent[:, :1], opened.pairs.floor, mix, line, opened.scale, options)
     scored = quieted.scored
     if metrics is not None:
         numbers = [view.identity.find_metric(name) for name in metrics]

@@ -74,3 +74,13 @@ def test_no_amount_tells_without_a_record_and_what_fires_is_its_own():
     assert telling_amount(fresh, OPTIONS) is None
     loud = with_threshold(evidence(pair(sent=(9e9, 9e9, 9e9))), -9.0)
     assert telling_amount(loud, OPTIONS) == 9e9
+
+
+@pytest.mark.parametrize(("sent", "shift"), [(1e3, 0.0), (4.9e5, 0.0), (5.1e5, OPTIONS.clues.shipped_shift)])
+def test_an_hour_that_sent_next_to_nothing_is_not_shifted(sent, shift):
+    strange = mix(total=sent, unfamiliar=sent, overlap=0.0)
+    with_mix, without = (
+        repeat_scores(evidence(pair(sent=(sent,) * 3, mix=one)), OPTIONS)[0] for one in (strange, None)
+    )
+
+    assert with_mix - without == pytest.approx(shift)

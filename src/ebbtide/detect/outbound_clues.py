@@ -33,6 +33,8 @@ class ClueOptions:
     `least_hours`             of which so many must be known.
     `shipped_shift`           nats added to the score of who has a usual mix while the scale that ships is used: it was
                               learned without destinations, where clues could only quiet.
+    `shift_from`              but only for hours of at least this share of the metric's floor: a record that is broken
+                              by a kilobyte is none.
     `most_places`             so many places of an entity, the largest, are in its usual mix; the others are only known.
     """
 
@@ -45,6 +47,7 @@ class ClueOptions:
     least_hours: int = HOURS
     most_places: int = 32
     shipped_shift: float = 2.5
+    shift_from: float = 0.05
 
 
 #: The clues that ship.

@@ -76,14 +76,21 @@ class Quieted:
 
 
 def quiet(
-    scored: Scored, own: Float64, mix: SentMix, line: Float64, scale: DayScale, options: OutboundOptions
+    scored: Scored,
+    own: Float64,
+    floor: Float64,
+    mix: SentMix,
+    line: Float64,
+    scale: DayScale,
+    options: OutboundOptions,
 ) -> Quieted:
     """Scores with the clues of the hour taken off, one place on the axis of instants.
 
-    `own` (pairs, 1) bytes of each pair's metric, `mix` and `line` (pairs, 1) of its entity, NaN line: it has no usual
-    mix, and its score stays what it is.
+    `own` (pairs, 1) bytes of each pair's metric, `floor` (pairs,) its floor, `mix` and `line` (pairs, 1) of its
+    entity, NaN line: it has no usual mix, and its score stays what it is.
     """
     held = clues(own, mix, line, options.clues)
     nats = held.nats(options.clues)
-    shift = np.where(np.isfinite(line), scale.shift(options.clues), 0.0)
+    is_shifted = np.isfinite(line) & (own >= options.clues.shift_from * floor[:, None])
+    shift = np.where(is_shifted, scale.shift(options.clues), 0.0)
     return Quieted(replace(scored, score=scored.score - nats + shift), held, nats, shift)

@@ -74,7 +74,8 @@ def _repeat(one: PairEvidence, evidence: OutboundEvidence, options: OutboundOpti
     if one.mix is not None:
         sent, mix = _row(one.sent)[:, :1], one.mix
         went = SentMix(*(np.array([[value]]) for value in (mix.total, mix.unfamiliar, mix.overlap)))
-        scored = quiet(scored, sent, went, np.array([[mix.line]]), evidence.scale, options).scored
+        line = np.array([[mix.line]])
+        scored = quiet(scored, sent, np.array([one.floor]), went, line, evidence.scale, options).scored
     return float(scored.score[0, 0])
 
 
