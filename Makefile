@@ -1,6 +1,8 @@
 # Two commands are enough on a machine with Python and make: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
+# Many images set it; then each of the processes that tests start compiles everything it imports.
+export PYTHONDONTWRITEBYTECODE :=
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
@@ -32,7 +34,7 @@ lint: $(VENV)/developing  ## style, types, the direction of imports, known holes
 	$(BIN)/python deploy/audit.py
 
 unit: $(VENV)/developing
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 bench: $(VENV)/developing  ## ratios of speed, measured in one run; needs VictoriaMetrics from Debian for one of them
 	$(BIN)/python bench/run.py
@@ -45,10 +47,10 @@ forest: $(VENV)/developing  ## a random cut forest on 20 entities of that traffi
 
 # Kills, retention and sizes as large as a few minutes allow; each fault prints its figure at the end.
 FAULTS := EBBTIDE_KILLS=50 EBBTIDE_RETENTION_DAYS=40 EBBTIDE_FAULT_POINTS=20000 EBBTIDE_FAULT_BODIES=5000 \
-	EBBTIDE_FAULT_SERIES=100000 EBBTIDE_FAULT_HOURS=7
+	EBBTIDE_FAULT_SERIES=100000 EBBTIDE_FAULT_HOURS=7 EBBTIDE_DEMO_HOURS=0
 faults: $(VENV)/developing  ## the longer runs of what must never lose data, each with its figure
 	$(FAULTS) $(BIN)/pytest -q -n0 tests/faults tests/store/test_retention.py tests/store/test_durability.py \
-	  tests/store/test_heal.py tests/receive/test_receive_ledger.py
+	  tests/store/test_heal.py tests/receive/test_receive_ledger.py tests/cli/test_demo.py tests/cli/test_ui.py
 
 docs: $(VENV)/developing  ## regenerate the reference pages that tests compare with the code, and the pictures
 	$(BIN)/python docs/generate.py

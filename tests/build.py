@@ -11,6 +11,8 @@ import numpy as np
 from ebbtide.series import SECOND_NS, Batch, Endpoint, EndpointClass, Entity, Series
 
 NAN = float("nan")
+#: `Store.set_floors` with it makes a store learn nothing for the outbound detector, which costs more than all else.
+NOTHING_LEARNED = {"none": 1.0}
 
 
 NGINX = Entity("prod", "shop", "checkout", "nginx")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ebbtide.demo import fill
+from ebbtide.demo import Comparison, compare, fill
+from ebbtide.detect.catalogue import load
+from ebbtide.registry import DETECTORS
 from ebbtide.store.store import Store
 
 
@@ -38,3 +41,19 @@ def recording_copy(tmp_path_factory) -> Path:
 
     made = made_once(tmp_path_factory, "recording.duckdb", make)
     return Path(shutil.copy(made, tmp_path_factory.mktemp("recording")))
+
+
+def demo_comparisons(tmp_path_factory) -> dict[str, Comparison]:
+    """The recording judged on all labelled days by each detection that runs by default, by short name."""
+
+    def make(path: Path) -> None:
+        catalogue, found = load(DETECTORS), {}
+        with Store.open(recording_copy(tmp_path_factory)) as store:
+            for id in catalogue.by_default():
+                ticks: list[tuple[int, int]] = []
+                one = compare(store, catalogue.get(id), lambda *told, ticks=ticks: ticks.append(told))
+                assert ticks == [(at, len(ticks)) for at in range(1, len(ticks) + 1)]
+                found[catalogue.get(id).short_name] = one
+        path.write_bytes(pickle.dumps(found))
+
+    return pickle.loads(made_once(tmp_path_factory, "comparisons.pickle", make).read_bytes())

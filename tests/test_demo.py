@@ -6,7 +6,7 @@ import pytest
 
 from ebbtide import demo, recording
 from ebbtide.backtest import replay
-from ebbtide.demo import Comparison, compare, labelled_span
+from ebbtide.demo import Comparison, labelled_span
 from ebbtide.demo_report import build
 from ebbtide.detect.catalogue import load
 from ebbtide.registry import DETECTORS
@@ -14,7 +14,7 @@ from ebbtide.report.render import render
 from ebbtide.series import HOUR_NS
 from ebbtide.store.check import check
 from ebbtide.store.store import Store
-from once import recording_copy
+from once import demo_comparisons, recording_copy
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +24,8 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def comparisons(store) -> dict[str, Comparison]:
-    ticks = []
-    catalogue = load(DETECTORS)
-    found = {
-        (one := catalogue.get(id)).short_name: compare(store, one, lambda done, of: ticks.append((done, of)))
-        for id in catalogue.by_default()
-    }
-    assert ticks[0] == (1, ticks[-1][1])
-    assert ticks[-1][0] == ticks[-1][1]
-    return found
+def comparisons(tmp_path_factory) -> dict[str, Comparison]:
+    return demo_comparisons(tmp_path_factory)
 
 
 def test_the_store_of_the_recording_is_sound(store):

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from build import NGINX, Point, batch_of
+from build import NGINX, NOTHING_LEARNED, Point, batch_of
 from ebbtide.deliver.message import delivery_of
 from ebbtide.deliver.sinks import load_sinks
 from ebbtide.finding.filters import Filter, parse_matchers
@@ -25,6 +25,7 @@ def points_of(*bursts: tuple[int, int]) -> list[Point]:
 
 def judged(detection, points, until_h: int, filters: tuple[Filter, ...] = ()) -> Store:
     store = Store.open()
+    store.set_floors(NOTHING_LEARNED)
     for one in filters:
         store.filters.save(one)
     clock = Clockwork(store, [detection], outlet=Outlet(SINKS))

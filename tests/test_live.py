@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from build import NGINX, Point, batch_of
+from build import NGINX, NOTHING_LEARNED, Point, batch_of
 from ebbtide.agenda import Pace
 from ebbtide.backtest import Backtest, replay
 from ebbtide.deliver.sinks import load_sinks
@@ -62,6 +62,7 @@ class Run:
     path: Path | None = None
     shard_entities: int = SHARD
     restart_every: int = 0
+    is_learning: bool = False
     pace: Pace = PATIENT
 
     def __call__(self, arrivals: list[Arrival], every_s: float, until_s: float = END_S + 3 * 3600) -> Store:
@@ -83,6 +84,8 @@ class Run:
 
     def _open(self) -> tuple[Store, Clockwork]:
         store = Store.open(self.path)
+        if not self.is_learning:
+            store.set_floors(NOTHING_LEARNED)
         return store, Clockwork(store, self.detections, pace=self.pace, shard_entities=self.shard_entities)
 
 
@@ -99,6 +102,7 @@ def expected(detection: Detection, until: dict[str, int]) -> dict[str, tuple[obj
     """What a backtest over all of the data says of each cluster, up to the instant it was judged to."""
     found = {}
     with Store.open() as store:
+        store.set_floors(NOTHING_LEARNED)
         store.append(batch_of(traffic()), store.begin("import", "test"))
         store.roll_up()
         for cluster, until_ns in until.items():
@@ -137,7 +141,7 @@ def proves(backtests) -> Callable[..., None]:
 
 
 def test_ticks_in_time_say_what_a_backtest_says(proves):
-    with Run((CORRECTED, OFTEN, UPSTREAM))(in_order(traffic()), every_s=300) as store:
+    with Run((CORRECTED, OFTEN, UPSTREAM), is_learning=True)(in_order(traffic()), every_s=300) as store:
         proves(store, CORRECTED, OFTEN, UPSTREAM)
 
 
@@ -145,7 +149,7 @@ def test_the_order_of_arrival_within_the_lateness_changes_nothing(proves):
     rng = random.Random(3)
     shuffled = in_order(traffic(), lambda _: rng.uniform(0, 590))
 
-    with Run((CORRECTED, OFTEN), shard_entities=1)(shuffled, every_s=97) as store:
+    with Run((CORRECTED, OFTEN), shard_entities=1)(shuffled, every_s=197) as store:
         proves(store, CORRECTED, OFTEN)
 
 
@@ -170,7 +174,7 @@ def test_a_slow_cluster_holds_up_no_other_and_is_judged_the_same(proves):
         reached = store.progress.reached()
         assert reached["often", "prod"].judged_ns == END_S * SECOND_NS - 20 * MINUTE_NS
         assert reached["often", "dev"].judged_ns < END_S * SECOND_NS - 80 * MINUTE_NS
-    with Run((CORRECTED, OFTEN))(arrivals, every_s=300) as store:
+    with Run((CORRECTED, OFTEN))(arrivals, every_s=720) as store:
         proves(store, CORRECTED, OFTEN)
 
 

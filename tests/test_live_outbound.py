@@ -75,7 +75,7 @@ def test_the_joined_ones_have_findings_of_both_parts_and_of_one(expected):
     assert len(expected["joined"]) >= len(expected["outbound"])
 
 
-@pytest.mark.parametrize(("id", "every_s"), [("outbound", 1800), ("outbound", 18_077), ("joined", 18_077)])
+@pytest.mark.parametrize(("id", "every_s"), [("outbound", 3001), ("outbound", 18_077), ("joined", 18_077)])
 def test_data_in_any_order_within_the_lateness_are_judged_as_by_a_backtest(fleet, expected, id, every_s, tmp_path):
     rng = np.random.default_rng(5)
     arrival = fleet.end_ns + rng.integers(0, 590 * SECOND_NS, len(fleet))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -29,21 +31,35 @@ from ebbtide.series import SECOND_NS, Entity
 from ebbtide.store.known_contacts import ATTACK_MASK
 from ebbtide.store.store import Store
 from novelty_traffic import CDN, CURL, DAY_S, JOB, NGINX, NOW_NS, NOW_S, WORKER, sent, usual
+from once import made_once
 
 DETECTION = load(DETECTORS).get("novelty")
 OPTIONS = novelty.OPTIONS
 
 
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory) -> Path:
+    """A closed store of usual traffic."""
+
+    def make(path: Path) -> None:
+        with Store.open(path) as store:
+            store.append(batch_of(usual()), store.begin("import", "test"))
+            store.roll_up()
+
+    return made_once(tmp_path_factory, "usual.duckdb", make)
+
+
 @pytest.fixture
-def judged() -> Callable[..., Store]:
+def judged(learned, tmp_path) -> Callable[..., Store]:
     """A store of usual traffic and some more points of the last ten minutes."""
     stores = []
 
     def make(*points: Point) -> Store:
-        store = Store.open()
+        store = Store.open(Path(shutil.copy(learned, tmp_path / f"{len(stores)}.duckdb")))
         stores.append(store)
-        store.append(batch_of([*usual(), *points]), store.begin("import", "test"))
-        store.roll_up()
+        if points:
+            store.append(batch_of(points), store.begin("import", "test"))
+            store.roll_up()
         return store
 
     yield make

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from build import NOTHING_LEARNED
 from ebbtide.decode.preset import load_preset
 from ebbtide.decode.session import Session
 from ebbtide.detect.catalogue import load
@@ -49,6 +50,7 @@ def otlp(points: list[Raw]) -> bytes:
 def fast_rows(points: list[Raw], now_s: float, cuts: int = 1, shard: int = 2000):
     session = Session(load_preset("splunk"))
     with Store.open() as store:
+        store.set_floors(NOTHING_LEARNED)
         origin = store.begin("import", "test")
         size = max(1, -(-len(points) // cuts))
         for at in range(0, len(points), size):

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pyarrow.csv
 import pyarrow.parquet
@@ -6,9 +7,13 @@ import pytest
 
 
 @pytest.fixture
-def db(ebbtide, db):
-    """A store with the findings of its last hour."""
-    ebbtide("detect", "--db", db)
+def db(ebbtide, imported, db):
+    """A store with the findings of its last hour, judged once."""
+    judged = imported.with_name("judged.duckdb")
+    if not judged.exists():
+        assert ebbtide("detect", "--db", db).code == 0
+        shutil.copy(db, judged)
+    shutil.copy(judged, db)
     return db
 
 

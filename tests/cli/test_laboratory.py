@@ -70,7 +70,7 @@ def test_a_store_that_is_there_is_not_filled_again(ebbtide, cluster):
 
 
 #: All detections at their own pace would take a minute.
-TWO = ("-d", "outbound_network_activity_from_process_corrected", "-d", "outbound", "--every", "1h")
+TWO = ("-d", "outbound_network_activity_from_process_corrected", "-d", "outbound", "--every", "2h")
 
 
 def test_a_recorded_store_is_evaluated_and_stays_as_it_is(ebbtide, cluster, tmp_path):

@@ -10,19 +10,23 @@ from pathlib import Path
 
 import pytest
 
+import brief_demo
 from ebbtide.cli.ui import serve
 from ebbtide.errors import ServiceError
 from ebbtide.store.store import Store
 
+#: Of the last hours judged, and of all.
+FINDINGS = {36: 2, 0: 45}
 SOURCE = Path(__file__).parents[2] / "src"
 
 
-def started(*words, cwd):
-    """The command in a process of its own, and the address it prints."""
-    code = "from ebbtide.cli.app import main; main()"
+def started(*words, cwd, first=""):
+    """The command in a process of its own, after the code `first`, and the address it prints."""
+    code = f"{first}\nfrom ebbtide.cli.app import main; main()"
+    paths = os.pathsep.join([str(SOURCE), str(Path(brief_demo.__file__).parent)])
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(SOURCE), "PYTHONUNBUFFERED": "1"},
+        env=os.environ | {"PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     for line in process.stdout:
         if found := re.search(r"Open (http://127\.0\.0\.1:\d+) in a browser", line):
@@ -48,10 +52,10 @@ def test_ui_serves_a_file_until_it_is_stopped(db, tmp_path):
 
 
 def test_the_demonstration_is_served_with_its_findings(tmp_path):
-    process, url = started("demo", "--serve", "--port", "0", cwd=tmp_path)
+    process, url = started("demo", "--serve", "--port", "0", cwd=tmp_path, first="import brief_demo as b; b.shorten()")
     try:
         with urllib.request.urlopen(f"{url}/api/v1/findings?state=all&limit=100", timeout=10) as answer:
-            assert answer.read().count(b'"headline"') == 45
+            assert answer.read().count(b'"headline"') == FINDINGS[brief_demo.HOURS]
     finally:
         ended(process)
 

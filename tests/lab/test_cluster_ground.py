@@ -1,22 +1,23 @@
 """The ground is the same, read from a store or made from the plan."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from ebbtide.errors import NoDataError
 from ebbtide.lab.cluster_ground import ground_of_simulation, ground_of_store
-from ebbtide.lab.simulate_write import fill
 from ebbtide.series import DAY_NS, MINUTE_NS
 from ebbtide.store.store import Store
-from simulated import small
+from simulated import small, small_store
 
 
 @pytest.fixture(scope="module")
-def grounds():
-    simulation = small()
-    with Store.open(None) as store:
-        fill(store, simulation)
-        return ground_of_store(store), ground_of_simulation(simulation)
+def grounds(tmp_path_factory):
+    path = shutil.copy(small_store(tmp_path_factory), tmp_path_factory.mktemp("ground") / "stored.duckdb")
+    with Store.open(Path(path)) as store:
+        return ground_of_store(store), ground_of_simulation(small())
 
 
 def test_both_ways_give_the_same_minutes(grounds):

@@ -25,8 +25,8 @@ from ebbtide.series import DAY_NS, HOUR_NS
 from ebbtide.store.store import Store
 from simulated import small
 
-#: Once an hour: how often a detection looks is not the matter here.
-DETECTIONS = tuple(one.model_copy(update={"every_ns": HOUR_NS}) for one in load(DETECTORS).detections.values())
+#: Every two hours: how often a detection looks is not the matter here.
+DETECTIONS = tuple(one.model_copy(update={"every_ns": 2 * HOUR_NS}) for one in load(DETECTORS).detections.values())
 SCENARIOS = choose(["X1", "X6", "X8", "X10", "X11"])
 INTERVAL_NS = 30 * 10**9
 

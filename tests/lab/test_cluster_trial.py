@@ -1,7 +1,9 @@
 """What detections would have caught in a small simulated cluster."""
 
 import hashlib
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,21 +14,17 @@ from ebbtide.lab.cluster_scenarios import choose
 from ebbtide.lab.cluster_study import Heard, Settings, score_of
 from ebbtide.lab.cluster_trial import run_trial
 from ebbtide.lab.overlay import copy_store
-from ebbtide.lab.simulate_write import fill
 from ebbtide.registry import DETECTORS
 from ebbtide.series import DAY_NS, HOUR_NS
 from ebbtide.store.store import Store
-from simulated import small
+from simulated import small, small_store
 
 DETECTIONS = (load(DETECTORS).get("outbound_network_activity_from_process_corrected"),)
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    path = tmp_path_factory.mktemp("trial") / "recorded.duckdb"
-    with Store.open(path) as store:
-        fill(store, small())
-    return path
+    return Path(shutil.copy(small_store(tmp_path_factory), tmp_path_factory.mktemp("trial") / "recorded.duckdb"))
 
 
 def settings(word: str) -> Settings:

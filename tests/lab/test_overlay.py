@@ -1,8 +1,10 @@
 """Copies of a store with something laid over them; the store itself stays as it is."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,19 +13,15 @@ from ebbtide.errors import DataError, NoDataError, StoreInUseError
 from ebbtide.lab.cluster_inject import Plot
 from ebbtide.lab.cluster_scenarios import choose
 from ebbtide.lab.overlay import copy_store, inject_recording, lay_over, metric_names
-from ebbtide.lab.simulate_write import fill
 from ebbtide.series import DAY_NS
 from ebbtide.store.check import check
 from ebbtide.store.store import Store
-from simulated import small
+from simulated import small, small_store
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    path = tmp_path_factory.mktemp("overlay") / "recorded.duckdb"
-    with Store.open(path) as store:
-        fill(store, small())
-    return path
+    return Path(shutil.copy(small_store(tmp_path_factory), tmp_path_factory.mktemp("overlay") / "recorded.duckdb"))
 
 
 def plot() -> Plot:

@@ -15,7 +15,7 @@ from simulated import small
 def points():
     simulation = small(entities=200, days=1)
     first = simulation.plan.parameters.first + 1700
-    return Labeller(simulation).points(simulation.flows(first, first + 4))
+    return Labeller(simulation).points(simulation.flows(first, first + 2))
 
 
 @pytest.fixture(scope="module")

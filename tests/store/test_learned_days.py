@@ -14,7 +14,7 @@ from ebbtide.store.pairs import Pairs
 from ebbtide.store.store import Store
 from learned_traffic import FLEET, START_NS, STEP_S, STEPS_PER_DAY, batch, learned, traffic
 
-DAYS = 20
+DAYS = 17
 FIRST_DAY = START_NS // DAY_NS
 OPTIONS = OutboundOptions()
 

@@ -11,12 +11,11 @@ import pytest
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, sync_playwright
 
-from ebbtide.demo import compare
 from ebbtide.store.store import Store
 from ebbtide.web.app import make_app
 from ebbtide.web.site import Site
-from once import made_once, recording_copy
-from web_fixtures import CATALOGUE, CHROMIUM, CORRECTED, fill_shop
+from once import demo_comparisons, made_once, recording_copy
+from web_fixtures import CHROMIUM, CORRECTED, fill_shop
 
 
 @pytest.fixture(scope="session")
@@ -49,15 +48,11 @@ def shop_read(shop_file) -> Iterator[Store]:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory) -> Iterator[Store]:
     """The recording, judged by the corrected detection."""
-
-    def make(path: Path) -> None:
-        shutil.move(recording_copy(tmp_path_factory), path)
-        with Store.open(path) as store:
-            for episode in compare(store, CATALOGUE.get(CORRECTED), lambda _, __: None).backtest.episodes.values():
-                store.findings.save(episode)
-
-    judged = made_once(tmp_path_factory, "judged.duckdb", make)
-    with Store.open(Path(shutil.copy(judged, tmp_path_factory.mktemp("demo")))) as store:
+    judged = demo_comparisons(tmp_path_factory)["corrected"].backtest
+    assert judged.detection.id == CORRECTED
+    with Store.open(recording_copy(tmp_path_factory)) as store:
+        for episode in judged.episodes.values():
+            store.findings.save(episode)
         yield store
 
 
