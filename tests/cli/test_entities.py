@@ -8,12 +8,19 @@ import shutil
 import pytest
 
 from build import Point, batch_of
+from ebbtide.cli import console
 from ebbtide.series import Entity
 from ebbtide.store.store import Store
 from web_fixtures import TOKENS, serving, site_of, tokens
 
 #: What ends within [15:00, 16:00): an interval of every 30 s, and 20 of them with 10 MB to one more place.
 LAST_HOUR = sum(250_000 + (tick or 120) % 7 * 9_000 for tick in range(120)) + 20 * 10_000_000
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """Tables are cut where there is no terminal; here they are wide wherever the tests run."""
+    monkeypatch.setattr(console.out, "_width", 200)
 
 
 def test_who_sends_is_listed_with_what_and_since_when(ebbtide, db):

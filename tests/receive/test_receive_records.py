@@ -9,13 +9,14 @@ from collections import Counter
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from pydantic import ValidationError
 from requests_of_decode import EDGE, proto
 from requests_of_decode import Point as Sent
 
 from build import Point, batch_of
 from ebbtide.decode.preset import load_preset
 from ebbtide.decode.session import Session
-from ebbtide.errors import ConfigError, DecodeError, NotFoundError, ServiceError
+from ebbtide.errors import ConfigError, DecodeError, ServiceError
 from ebbtide.receive.deadlines import Deadlines
 from ebbtide.receive.heard import Clusters
 from ebbtide.receive.receipt import Heard, Receipt, Unread
@@ -116,8 +117,8 @@ def test_presets_from_files(tmp_path):
     assert source_of(Listener(address="127.0.0.1:0", preset_file=file), None).preset.interval == 60 * SECOND_NS
     with pytest.raises(ConfigError, match="cannot read"):
         source_of(Listener(address="127.0.0.1:0", preset_file=tmp_path / "none.yaml"), None)
-    with pytest.raises(NotFoundError):
-        source_of(Listener(address="127.0.0.1:0", preset="none"), None)
+    with pytest.raises(ValidationError, match="there is no preset 'none'"):
+        Listener(address="127.0.0.1:0", preset="none")
 
 
 def test_messages_written_by_hand_are_the_published_ones():

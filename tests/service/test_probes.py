@@ -1,5 +1,4 @@
-import asyncio
-
+from apart import run_apart
 from ebbtide.service.probes import Probes
 
 
@@ -12,7 +11,7 @@ def asked(app, path: str, kind: str = "http") -> tuple[int, bytes]:
     async def receive():
         return {"type": "http.request"}
 
-    asyncio.run(app({"type": kind, "path": path}, receive, send))
+    run_apart(app({"type": kind, "path": path}, receive, send))
     return sent[0]["status"], sent[1]["body"]
 
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from apart import run_apart
 from ebbtide.errors import ConfigError
 from ebbtide.finding.notice import INCIDENT, SILENCE, notice
 from ebbtide.finding.risk import Risk
@@ -175,7 +176,7 @@ def test_a_body_that_does_not_come_is_not_waited_for():
         told.append(message)
 
     scope = {"type": "http", "path": "/verdicts", "method": "POST", "headers": [(b"host", b"localhost")]}
-    asyncio.run(Guard(reading, frozenset(), 1000, body_time_s=0.05)(scope, receive, send))
+    run_apart(Guard(reading, frozenset(), 1000, body_time_s=0.05)(scope, receive, send))
     assert told[0]["status"] == 408
 
 
