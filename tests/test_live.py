@@ -386,3 +386,12 @@ def test_a_result_that_spans_a_failed_transaction_is_thrown_away_and_made_again(
         again = clock.tick(END_S * SECOND_NS)
         assert again.superseded == set()
         assert again.changes["opened"] == 1
+
+
+def test_an_hour_is_derived_once_it_has_passed_the_watermark_though_a_lag_looks_ahead():
+    with Store.open() as store:
+        clock = Clockwork(store, [CORRECTED], pace=PATIENT)
+        store.append(batch_of([Point(at, 1e5, span_s=30) for at in range(30, 2 * 3600 + 1, 30)]), 1)
+        assert clock.tick(2 * HOUR_NS).evaluations == 2
+        assert store.progress.reached()[CORRECTED.id, NGINX.cluster].judged_ns == 2 * HOUR_NS
+        assert store.ask("SELECT DISTINCT hour FROM hours") == [(0,)]

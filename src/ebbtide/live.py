@@ -117,7 +117,8 @@ class Clockwork:
             late = self._store.progress.late()
         steps, ticked.is_behind = due(self.detections, newest, first, reached, now_ns, self.pace)
         if steps:
-            self._store.roll_up(max(step.at_ns for step in steps))
+            # Up to where data have arrived: what a lag looks ahead to would be derived twice.
+            self._store.roll_up(max(step.data_ns for step in steps))
         self._run(steps, ticked, is_late=False)
         if late.hours and (self._late_at_ns is None or now_ns - self._late_at_ns >= LATE_EVERY_NS):
             self._late_at_ns = now_ns
