@@ -282,3 +282,17 @@ def test_a_small_contact_that_a_rollout_explains_is_not_told(judged):
 
     assert told.score < told.threshold < without_probation(told)
     assert evaluate(store, DETECTION, NOW_NS).findings == []
+
+
+def test_a_beacon_is_told_with_how_long_it_beats_and_is_repeated_from_its_evidence(judged):
+    first = NOW_S // 3600 * 3600 - 24 * 3600
+    beats = [Point(first + at, 1000.0, to="beat.example", span_s=10) for at in range(60, 24 * 3600, 300)]
+    store = judged(*beats, sent(1000.0, to="beat.example"))
+    [finding] = evaluate(store, DETECTION, NOW_NS).findings
+
+    assert "sent the same amount every hour for 24 hours to a place it met first in the cluster" in finding.headline
+    assert from_json(to_json(finding)) == finding
+    assert repeat_score(finding.evidence.novelty, OPTIONS) == pytest.approx(finding.evidence.novelty.score)
+    assert (
+        evaluate(judged(*beats[: len(beats) // 2], sent(1000.0, to="beat.example")), DETECTION, NOW_NS).findings == []
+    )

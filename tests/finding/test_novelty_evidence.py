@@ -18,7 +18,7 @@ from ebbtide.finding.evidence import DestinationShare
 from ebbtide.finding.novelty_evidence import NewPlaces, NoveltyEvidence
 from ebbtide.finding.novelty_form import from_object, to_object
 from ebbtide.finding.novelty_repeat import repeat_score
-from ebbtide.finding.novelty_words import explain_novelty, novelty_headline, quiet_amount
+from ebbtide.finding.novelty_words import explain_novelty, novelty_contributions, novelty_headline, quiet_amount
 from ebbtide.series import Endpoint, EndpointClass, Entity
 
 OPTIONS = NoveltyOptions()
@@ -97,3 +97,16 @@ def test_nothing_new_is_said_so():
 
 def test_what_would_have_stayed_quiet_is_told_in_the_same_unit():
     assert quiet_amount(evidence(), 12e6, 1.0) == pytest.approx(12e6 / math.exp(1.5))
+
+
+@pytest.mark.parametrize(("stranger", "where"), [(1.0, "first in the cluster"), (0.0, "within two days")])
+def test_a_beacon_is_told_as_one_unless_a_record_of_fan_out_is_broken_too(stranger, where):
+    found = evidence(Channel.FAN_OUT)
+    beat = {**found.facts, "steady_hours": 24.0, "is_steady_stranger": stranger}
+    beacon = dataclasses.replace(found, facts=beat)
+    both = dataclasses.replace(found, facts={**beat, "destinations": 400.0})
+
+    told = f"sent the same amount every hour for 24 hours to a place it met {where}"
+    assert told in novelty_headline(CURL, beacon, "bytes", ())
+    assert any(told in cells[1] for cells in novelty_contributions(beacon, "bytes"))
+    assert "sent to 400 destinations" in novelty_headline(CURL, both, "bytes", ())

@@ -14,7 +14,7 @@ from ebbtide.store.store import Store
 
 MIB = 1 << 20
 #: `make faults` runs forty days.
-DAYS = int(os.environ.get("EBBTIDE_RETENTION_DAYS", "8"))
+DAYS = int(os.environ.get("EBBTIDE_RETENTION_DAYS", "12"))
 SERIES = batch_of([Point(1, 1, to=f"d{at}", label=str(at % 7)) for at in range(400)]).series
 #: Enough where only the age of samples matters.
 FEW = SERIES[:20]

@@ -15,11 +15,16 @@ from ebbtide.finding.novelty_evidence import NoveltyEvidence
 _FLAGS = ("is_new", "is_stranger", "had_udp", "is_steady_stranger", "in_probation", "is_familiar")
 
 
-def repeat_score(evidence: NoveltyEvidence, options: NoveltyOptions) -> float:
-    """S of the evidence; raises KeyError where a fact is missing."""
+def facts_of(evidence: NoveltyEvidence) -> Facts:
+    """The facts as the detector takes them, of one entity; raises KeyError where one is missing."""
     # `Any`: a mapping of names to columns of two types.
     columns: dict[str, Any] = {one.name: _one(one.name, evidence.facts[one.name]) for one in fields(Facts)}
-    facts = Facts(**columns)
+    return Facts(**columns)
+
+
+def repeat_score(evidence: NoveltyEvidence, options: NoveltyOptions) -> float:
+    """S of the evidence; raises KeyError where a fact is missing."""
+    facts = facts_of(evidence)
     kinds = [(one, is_inside) for one, is_inside in ((evidence.outside, False), (evidence.inside, True)) if one]
     met = Met(
         np.zeros(len(kinds), np.int64),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+from ebbtide.detect.novelty import fan_out_of
 from ebbtide.detect.novelty_options import Channel, NoveltyOptions
 from ebbtide.finding.evidence import DestinationShare
 from ebbtide.finding.headline import amount_text, subject, where_to
 from ebbtide.finding.novelty_evidence import NewPlaces, NoveltyEvidence
+from ebbtide.finding.novelty_repeat import facts_of
 from ebbtide.finding.outbound_words import period_text, surprise_text
 from ebbtide.finding.text import count_text, rfc3339
 from ebbtide.series import Entity
@@ -73,10 +75,8 @@ def _count(new: NewPlaces, where: str) -> str:
 
 def is_beacon(evidence: NoveltyEvidence) -> bool:
     """Whether it is the even beat to a new place that decided, and no fan-out."""
-    facts, options = evidence.facts, NoveltyOptions()
-    destinations = facts["destinations"] / max(facts["most_destinations"], options.least_destinations)
-    sockets = facts["sockets"] / max(facts["most_sockets"], options.least_sockets)
-    return evidence.main is Channel.FAN_OUT and facts["steady_hours"] > 0 and max(destinations, sockets) <= 1.0
+    is_beating = evidence.main is Channel.FAN_OUT and evidence.facts["steady_hours"] > 0
+    return is_beating and fan_out_of(facts_of(evidence), NoveltyOptions())[0] <= 1.0
 
 
 def _beacon(evidence: NoveltyEvidence) -> str:
