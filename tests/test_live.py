@@ -395,3 +395,6 @@ def test_an_hour_is_derived_once_it_has_passed_the_watermark_though_a_lag_looks_
         assert clock.tick(2 * HOUR_NS).evaluations == 2
         assert store.progress.reached()[CORRECTED.id, NGINX.cluster].judged_ns == 2 * HOUR_NS
         assert store.ask("SELECT DISTINCT hour FROM hours") == [(0,)]
+        store.append(batch_of([Point(at, 1e5, span_s=30) for at in range(2 * 3600 + 30, 2 * 3600 + 660, 30)]), 2)
+        assert clock.tick(2 * HOUR_NS + 11 * MINUTE_NS).evaluations == 0
+        assert store.ask("SELECT DISTINCT hour FROM hours ORDER BY hour") == [(0,), (1,)]

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
-from ebbtide.agenda import Due, Pace, due, due_again, too_old
+from ebbtide.agenda import Due, Pace, due, due_again, too_old, watermarks
 from ebbtide.deliver.message import queue
 from ebbtide.deliver.sink import SinkSettings
 from ebbtide.detect.detection import Detection, Detectors
@@ -104,6 +104,7 @@ class Clockwork:
         self._is_stopping = is_stopping
         self._late_at_ns: int | None = None
         self._filters_at_ns: int | None = None
+        self._rolled_hour = 0
 
     def tick(self, now_ns: int) -> Ticked:
         """Judge what is due at `now_ns`. What fails is told, leaves everything as it was and is due again.
@@ -116,9 +117,12 @@ class Clockwork:
             reached = self._store.progress.reached()
             late = self._store.progress.late()
         steps, ticked.is_behind = due(self.detections, newest, first, reached, now_ns, self.pace)
-        if steps:
-            # Up to where data have arrived: what a lag looks ahead to would be derived twice.
-            self._store.roll_up(max(step.data_ns for step in steps))
+        # No further than data have arrived (an hour that a lag looks ahead to would be derived twice), and as soon as
+        # they have, though no detection is due: coverage and baselines are shown by the hour.
+        arrived_ns = max(watermarks(newest, now_ns, self.pace).values(), default=0)
+        if steps or arrived_ns // HOUR_NS != self._rolled_hour:
+            self._store.roll_up(arrived_ns)
+            self._rolled_hour = arrived_ns // HOUR_NS
         self._run(steps, ticked, is_late=False)
         if late.hours and (self._late_at_ns is None or now_ns - self._late_at_ns >= LATE_EVERY_NS):
             self._late_at_ns = now_ns
