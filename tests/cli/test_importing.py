@@ -2,6 +2,10 @@ import gzip
 import json
 
 from ebbtide.cli.importing import COMMIT_SAMPLES
+from ebbtide.cli.options import DEFAULT_DB
+from ebbtide.series import HOUR_NS
+from ebbtide.store.retention import Retention
+from ebbtide.store.store import Store
 
 
 def test_import_says_what_became_of_every_point(ebbtide, recorded):
@@ -20,6 +24,22 @@ def test_importing_twice_changes_nothing(ebbtide, recorded):
     assert first["stored"] == 5780
     assert (again["stored"], again["dropped"]) == (0, {"duplicate": 5780})
     assert first["received"] == first["stored"] + sum(first["ignored"].values())
+
+
+def test_what_falls_into_hours_of_which_only_summaries_are_left_is_left_out_and_told(ebbtide, recorded):
+    ebbtide("import", recorded)
+    with Store.open(DEFAULT_DB) as store:
+        dropped = store.retain(store.reading.span()[1], Retention(samples_ns=8 * HOUR_NS))["samples"]
+        before = store.ask("SELECT hour, sent FROM hours ORDER BY ALL")
+
+    ran = ebbtide("import", recorded)
+
+    assert ran.code == 0
+    assert dropped > 4000
+    assert f"{dropped:,} samples were left out (settled)" in ran.err
+    assert "backfill files --replace-live" in ran.err
+    with Store.open(DEFAULT_DB) as store:
+        assert store.ask("SELECT hour, sent FROM hours ORDER BY ALL") == before
 
 
 def test_a_bad_line_costs_only_itself(ebbtide, recorded, tmp_path):

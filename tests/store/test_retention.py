@@ -7,7 +7,7 @@ import pytest
 
 from build import Point, batch_of
 from ebbtide.errors import ConfigError
-from ebbtide.series import DAY_NS, HOUR_NS, SECOND_NS, Batch, Series
+from ebbtide.series import DAY_NS, HOUR_NS, SECOND_NS, Batch, Entity, Series
 from ebbtide.store.check import check
 from ebbtide.store.retention import Retention, short_ns
 from ebbtide.store.store import Store
@@ -130,6 +130,73 @@ def test_late_data_of_hours_whose_samples_the_budget_gave_up_are_too_late(tmp_pa
     assert (done.stored, done.dropped, done.oldest_ns) == (1, Counter(too_late=1), 6 * HOUR_NS)
     assert {hour: sent for hour, sent in after if hour != 20} == {hour: sent for hour, sent in before if hour != 20}
     assert dict(after)[20] == dict(before)[20] + 5
+
+
+def derived(store: Store, *, without: Entity | None = None) -> dict[str, list[str]]:
+    """What is known by hour and day, of all entities but one, as text: nan is nan."""
+    number = -1 if without is None else store.identity.find_entity(without)
+    assert number is not None
+    store.roll_up()
+    return {
+        table: sorted(map(repr, store.ask(f"SELECT * FROM {table} WHERE entity <> {number}")))
+        for table in ("hours", "days", "peaks", "edges")
+    }
+
+
+def given_up(store: Store) -> int:
+    """26 hours of a minute each, learned; then the samples of the first 18 are gone. An origin for what comes next."""
+    store.append(
+        batch_of([Point(60 * minute, 1.0, span_s=60) for minute in range(1, 26 * 60)]), store.begin("live", "x")
+    )
+    store.roll_up()
+    store.retain(26 * HOUR_NS, Retention(samples_ns=8 * HOUR_NS))
+    return store.begin("import", "late")
+
+
+OTHER = Entity("other", "shop", "cart", "nginx")
+
+
+def test_an_import_into_hours_whose_samples_are_gone_leaves_them_as_they_are(tmp_path):
+    late = [Point(3 * 3600 + 1000, 5.0, span_s=7), Point(20 * 3600 + 1000, 5.0, span_s=7)]
+    with Store.open(tmp_path / "e.duckdb") as store:
+        origin = given_up(store)
+        before = derived(store)
+        done = store.append(batch_of(late[:1]), origin)
+        assert (done.stored, done.dropped) == (0, Counter(settled=1))
+        assert derived(store) == before
+        both = store.append(batch_of(late), origin)
+        assert (both.stored, both.dropped) == (1, Counter(settled=1))
+        assert check(store) == []
+
+
+def test_an_import_of_another_entity_into_such_hours_is_kept_and_costs_nobody_anything(tmp_path):
+    new = [Point(3 * 3600 + 1000, 5.0, sender=OTHER, span_s=7), Point(4 * 3600, 6.0, sender=OTHER, span_s=7)]
+    with Store.open(tmp_path / "e.duckdb") as store:
+        origin = given_up(store)
+        before = derived(store)
+        assert store.append(batch_of(new), origin).stored == 2
+        assert derived(store, without=OTHER) == before
+        store.append(batch_of([Point(3 * 3600 + 1007, 7.0, sender=OTHER, span_s=7)]), origin)  # its own are there
+        assert derived(store, without=OTHER) == before
+        number = store.identity.find_entity(OTHER)
+        assert store.ask(f"SELECT hour, sent FROM hours WHERE entity = {number} ORDER BY 1") == [(3, 12.0), (4, 6.0)]
+        again = store.append(batch_of([Point(3 * 3600 + 1000, 5.0, span_s=7)]), origin)
+        assert again.dropped == Counter(settled=1)
+        # What comes live so late is refused there as before, though the segment has a table again.
+        live = store.append(batch_of([Point(3 * 3600 + 1001, 5.0, span_s=7)]), origin, oldest_ns=2 * HOUR_NS)
+        assert live.dropped == Counter(too_late=1)
+        assert check(store) == []
+
+
+def test_an_import_into_days_whose_hours_are_gone_leaves_them_as_they_are(tmp_path):
+    policy = Retention(samples_ns=12 * HOUR_NS, hours_ns=DAY_NS, edges_ns=DAY_NS, days_ns=9 * DAY_NS)
+    with Store.open(tmp_path / "e.duckdb") as store:
+        run(store, policy, 72, FEW)
+        before = derived(store)
+        done = store.append(batch_of([Point(3 * 3600 + 1000, 5.0, sender=OTHER, span_s=7)]), store.begin("import", "x"))
+
+        assert done.dropped == Counter(settled=1)
+        assert derived(store) == before
 
 
 def test_late_data_of_a_time_that_was_never_heard_are_stored():

@@ -173,6 +173,11 @@ def _report(store: Store, done: Imported, files: list[Path]) -> None:
         rows += [(name, why, many) for why, many in sorted(reasons.items())]
     rows += [("of these clipped", why, many) for why, many in sorted(counts.clipped.items())]
     console.print_table(("points", "why", "count"), rows)
+    if settled := done.dropped["settled"]:
+        console.warn(
+            f"{settled:,} samples were left out (settled): of their hours only summaries are left, which they would "
+            "replace. `ebbtide backfill files --replace-live` brings whole hours, where the files have all of them"
+        )
     span = store.reading.span()
     if span is not None:
         senders = len(store.reading.senders(span[0], span[1] + 1))

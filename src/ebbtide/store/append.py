@@ -20,6 +20,7 @@ from ebbtide.store.arrivals import Arrivals
 from ebbtide.store.identity import Identity
 from ebbtide.store.progress import LateHour
 from ebbtide.store.segments import SEGMENT_NS, Segments, table_of
+from ebbtide.store.settled import is_settled, reopen, reopened_segments
 
 #: As `oldest_ns`: nothing is too late.
 ANY_TIME: Final = -(2**63)
@@ -27,7 +28,7 @@ ANY_TIME: Final = -(2**63)
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What became of a batch's samples: stored, or dropped by reason (`duplicate`, `too_late`).
+    """What became of a batch's samples: stored, or dropped by reason (`duplicate`, `too_late`, `settled`).
 
     `late` are hours that are late because of them: judged before, and not known to be late yet. What ended before
     `oldest_ns` was too late.
@@ -49,20 +50,29 @@ def append(
     *,
     origin: int,
     oldest_ns: int,
+    is_replacing: bool = False,
 ) -> Appended:
     """Store a batch inside the caller's transaction; `dirty` gains the hours that must be derived again.
 
     Samples that end before `oldest_ns` are dropped as `too_late`: their segment is gone, so their hour could not be
-    derived from all of its samples any more. So are those of a segment that the disk budget gave up earlier than that;
-    with `ANY_TIME` neither is looked at.
+    derived from all of its samples any more. So are those of a segment that the disk budget gave up earlier than that.
+    With `ANY_TIME` (an import) only what falls into such an hour of its sender or receiver is dropped, as `settled`;
+    `is_replacing`: nothing is, what was there of these hours was taken away (a backfill).
     """
     if oldest_ns != ANY_TIME:
         oldest_ns = max(oldest_ns, _given_up_ns(con, segments, batch.end_ns[batch.end_ns >= oldest_ns]))
     numbers = identity.series(batch.series)[batch.ref]
     in_time = batch.end_ns >= oldest_ns
-    fresh = in_time & ~_is_repeated(numbers, batch.end_ns)
+    settled = np.zeros(len(numbers), bool)
+    if oldest_ns == ANY_TIME and not is_replacing:
+        ends = identity.sender_of(numbers), identity.receiver_of(numbers)
+        settled = is_settled(con, segments, *ends, batch.end_ns)
+    wanted = in_time & ~settled
+    fresh = wanted & ~_is_repeated(numbers, batch.end_ns)
     fresh[fresh] = ~_is_stored(con, identity, segments, numbers[fresh], batch.end_ns[fresh])
-    dropped = Counter(too_late=int((~in_time).sum()), duplicate=int((in_time & ~fresh).sum()))
+    dropped = Counter(
+        too_late=int((~in_time).sum()), settled=int(settled.sum()), duplicate=int((wanted & ~fresh).sum())
+    )
     identity.save_new(con)
     rows = _rows(identity, numbers[fresh], batch, fresh, origin)
     _insert_samples(con, segments, rows, batch.end_ns[fresh])
@@ -78,8 +88,9 @@ def append(
 
 
 def _given_up_ns(con: duckdb.DuckDBPyConnection, segments: Segments, end_ns: Int64) -> int:
-    """The end of the latest segment of these instants that is gone while its summaries are there; ANY_TIME if none."""
-    absent = sorted(set(np.unique(end_ns // SEGMENT_NS).tolist()) - set(segments.known))
+    """The end of the latest segment of these instants whose samples went before its summaries; ANY_TIME if none."""
+    there = set(segments.known) - reopened_segments(con)
+    absent = sorted(set(np.unique(end_ns // SEGMENT_NS).tolist()) - there)
     if not absent:
         return ANY_TIME
     hours = SEGMENT_NS // HOUR_NS
@@ -139,6 +150,7 @@ def _insert_samples(con: duckdb.DuckDBPyConnection, segments: Segments, rows: pa
     segment = end_ns // SEGMENT_NS
     touched = [int(one) for one in np.unique(segment)]
     for one in touched:
+        reopen(con, segments, one)
         segments.ensure(con, one)
         part = rows if len(touched) == 1 else rows.filter(pa.array(segment == one))
         con.register("incoming", part)

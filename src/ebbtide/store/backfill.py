@@ -21,7 +21,8 @@ from ebbtide.series import HOUR_NS, Batch, Counts, Int32
 from ebbtide.store import append
 from ebbtide.store.arrivals import Arrivals
 from ebbtide.store.identity import Identity
-from ebbtide.store.segments import SEGMENT_NS, Segments, segment_of, table_of
+from ebbtide.store.segments import Segments, segment_of, table_of
+from ebbtide.store.settled import oldest_hour, reopen
 
 KIND: Final = "backfill"
 
@@ -47,23 +48,6 @@ def origin_of(con: duckdb.DuckDBPyConnection, source: str) -> int:
     origin = int(con.execute("SELECT coalesce(max(origin), 0) + 1 FROM provenance").fetchall()[0][0])
     con.execute("INSERT INTO provenance VALUES (?, ?, ?, '', '{}')", [origin, KIND, source])
     return origin
-
-
-def oldest_hour(con: duckdb.DuckDBPyConnection) -> int | None:
-    """Hours before this one cannot be learned from any more; None: all can.
-
-    Days after a replaced hour are learned again from their hours' peaks, and closed again from their hours. Where those
-    were dropped already and the days kept, a replaced hour would cost days that nothing can bring back.
-    """
-    bounds = []
-    # A day of which an hour waits is not closed: what of its hours is missing is yet to come.
-    closed = "days JOIN closed_days USING (day)"
-    for days, hours in (("learned_days", "peaks"), (closed, "hours")):
-        sql = f"SELECT (SELECT min(day) FROM {days}), (SELECT min(hour) FROM {hours})"
-        first_day, first_hour = con.execute(sql).fetchall()[0]
-        if first_day is not None and (first_hour is None or first_day < first_hour // 24):
-            bounds.append(first_day * 24 if first_hour is None else (first_hour // 24 + 1) * 24)
-    return max(bounds, default=None)
 
 
 def done_hours(con: duckdb.DuckDBPyConnection, origin: int) -> set[int]:
@@ -118,10 +102,11 @@ def replace_hour(
     others = _others(con, segments, hour, origin)
     live, backfilled = (_touches(ends, others[name]) for name in ("live", KIND))
     free = ~(live | backfilled)
-    _reopen(con, segments, hour)
+    reopen(con, segments, segment_of(hour * HOUR_NS))
     done = append.append(
-        con, identity, segments, dirty, arrivals, _take(batch, free), origin=origin, oldest_ns=append.ANY_TIME
-    )
+        con, identity, segments, dirty, arrivals, _take(batch, free), origin=origin, oldest_ns=append.ANY_TIME,
+        is_replacing=True,
+    )  # fmt: skip
     kept = Counter(kept_live=int(live.sum()), kept_backfill=int((backfilled & ~live).sum()))
     return Replaced(done.stored, +(kept + done.dropped), before["samples"])
 
@@ -180,16 +165,3 @@ def _remove(
         gone = con.execute(f"DELETE FROM {table} WHERE hour = {hour} AND entity IN (SELECT entity FROM touched)")
         removed[table] = int(gone.fetchall()[0][0])
     return +removed
-
-
-def _reopen(con: duckdb.DuckDBPyConnection, segments: Segments, hour: int) -> None:
-    """Note it where samples come into a segment whose own were dropped: some of its hours have summaries only."""
-    segment = segment_of(hour * HOUR_NS)
-    if segment in segments.known:
-        return
-    first = segment * (SEGMENT_NS // HOUR_NS)
-    con.execute("DELETE FROM reopened_segments WHERE segment = ?", [segment])
-    con.execute(
-        "INSERT INTO reopened_segments SELECT DISTINCT ?::INTEGER FROM hours WHERE hour >= ? AND hour < ?",
-        [segment, first, first + SEGMENT_NS // HOUR_NS],
-    )
