@@ -89,4 +89,7 @@ def test_a_reset_of_a_service_needs_a_token_that_may_write(ebbtide, served, tmp_
 def test_where_nobody_is_known_that_is_said(ebbtide, tmp_path):
     Store.open(tmp_path / "empty.duckdb").close()
 
-    assert ebbtide("learning", "--db", "empty.duckdb").out == "No entities.\n"
+    assert (
+        ebbtide("learning", "--db", "empty.duckdb").out
+        == "No entities yet: what arrives is learned from after its hour.\n"
+    )

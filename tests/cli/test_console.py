@@ -33,6 +33,18 @@ def test_markup_and_controls_in_labels_are_harmless(capsys):
     assert "\x1b[31m" not in out and "\x07" not in out and "\u202e" not in out
 
 
+def test_a_table_keeps_names_and_times_whole_on_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    name, time, prose = "prod/kube-system/kube-apiserver/apiserver", "2026-11-25T00:51:10Z", "what the data say, else"
+    console.print_table(("entity", "newest", "cluster", "sent"), [(name, time, prose, 1_000_000)])
+
+    out = capsys.readouterr().out
+    assert all(part in out for part in (name, time, "entity", "newest", "cluster", "1,000,000", "data"))
+
+    console.print_table(("a", "b"), [("x", "some words that do not fit into a line of forty")])
+    assert all(len(line) <= 40 for line in capsys.readouterr().out.splitlines())
+
+
 def test_an_error_shows_its_problems_and_its_hint(capsys):
     problem = Problem("x.yaml:3", "no key evry", "every?")
     error = ConfigError("2 mistakes", where="x.yaml", hint="mend it", problems=(problem,))

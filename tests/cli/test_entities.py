@@ -44,7 +44,15 @@ def test_matchers_words_and_states_choose(ebbtide, db):
     ):  # fmt: skip
         ran = ebbtide("entities", *words, "--db", db)
         assert (ran.code, "nginx" in ran.out) == (0, is_there), words
-    assert ran.out == "No entities.\n"
+    assert ran.out == "No entity is like that.\n"
+
+
+def test_where_nothing_is_derived_yet_that_is_said(ebbtide, tmp_path):
+    Store.open(tmp_path / "empty.duckdb").close()
+
+    assert (
+        ebbtide("entities", "--db", "empty.duckdb").out == "No entities yet: what arrives is listed after its hour.\n"
+    )
 
 
 @pytest.fixture

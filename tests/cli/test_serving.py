@@ -20,8 +20,12 @@ def test_what_is_no_backup_is_not_restored_over_a_store(ebbtide, db, tmp_path):
     before = (tmp_path / db).read_bytes()
     (tmp_path / "no.duckdb").write_bytes(b"x" * 10_000)
 
-    assert ebbtide("restore", "no.duckdb", "--db", db, "--replace").code == 3
-    assert ebbtide("restore", "absent.duckdb", "--db", db).code == 3
+    refused = ebbtide("restore", "no.duckdb", "--db", db, "--replace")
+    assert refused.code == 3
+    assert "error: no.duckdb is not an Ebbtide store" in refused.err
+    assert "`ebbtide backup` wrote" in refused.err
+    absent = ebbtide("restore", "absent.duckdb", "--db", db)
+    assert (absent.code, "hint:" in absent.err) == (3, True)
     assert (tmp_path / db).read_bytes() == before
     assert not list(tmp_path.glob("*.partial*"))
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -51,14 +52,20 @@ def say(message: str = "") -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
-    """A table for people; numbers to the right."""
+    """A table for people; numbers to the right. It is as wide as its names need, however narrow the terminal is."""
     table = Table(title=escape(title) if title else None, title_justify="left", box=None, pad_edge=False)
     rows = [tuple(row) for row in rows]
+    needed = -2
     for at, name in enumerate(columns):
         is_number = bool(rows) and all(isinstance(row[at], int | float) for row in rows)
         # Names and times stay in one piece, so that they can be copied; only prose is folded.
         is_prose = any(" " in str(row[at]) for row in rows)
         table.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=not is_prose)
+        texts = [name, *(_cell(row[at]) for row in rows)]
+        needed += 2 + max(cell_len(word) for text in texts for word in (text.split(" ") if is_prose else [text]))
+    # Names that are cut in the middle cannot be copied, and those of a list look alike then.
+    if needed > out.width:
+        table.width = needed
     for row in rows:
         table.add_row(*(escape(_cell(value)) for value in row))
     out.print(table)

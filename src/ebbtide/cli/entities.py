@@ -67,7 +67,8 @@ def entities_command(
         if len(rows) > limit:
             console.say(f"{len(rows) - limit:,} more, which sent less; --limit, --json or --csv show them.")
     else:
-        console.say("No entities.")
+        is_any = bool(match or state)
+        console.say("No entity is like that." if is_any else "No entities yet: what arrives is listed after its hour.")
 
 
 def _row(one: dict[str, Any]) -> Row:

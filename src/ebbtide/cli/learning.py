@@ -53,7 +53,7 @@ def learning_command(
     elif as_csv:
         console.print_csv(columns, rows)
     elif not rows:
-        console.say("No entities.")
+        console.say("No entities yet: what arrives is learned from after its hour.")
     else:
         console.print_table(columns, sorted(rows, key=lambda row: row[2])[:limit])
         if len(rows) > limit:

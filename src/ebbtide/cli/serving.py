@@ -68,7 +68,7 @@ def restore_command(
 ) -> None:
     """Check the backup by opening a copy of it, then put the copy in place at once."""
     if not backup.is_file():
-        raise DataError(f"there is no backup {backup}")
+        raise DataError(f"there is no backup {backup}", hint="give a file that `ebbtide backup` wrote")
     if db.exists():
         if not is_replacing:
             raise DataError(f"{db} is there", hint="say --replace to lose what is in it, or name another --db FILE")
@@ -76,7 +76,7 @@ def restore_command(
     partial = db.with_name(f"{db.name}.partial")
     try:
         shutil.copyfile(backup, partial)
-        Store.open(partial, is_new_allowed=False).close()
+        _prove(partial, backup)
         for log in (db.with_name(f"{db.name}.wal"), partial.with_name(f"{partial.name}.wal")):
             log.unlink(missing_ok=True)
         partial.replace(db)
@@ -85,3 +85,12 @@ def restore_command(
     finally:
         partial.unlink(missing_ok=True)
     console.say(f"{db} is what {backup} holds.")
+
+
+def _prove(copy: Path, backup: Path) -> None:
+    """Open the copy of a backup; what is wrong is said of the backup, which is the file that was named."""
+    try:
+        Store.open(copy, is_new_allowed=False).close()
+    except DataError as error:
+        hint = error.hint.replace("another --db FILE", "a file that `ebbtide backup` wrote")
+        raise DataError(str(error).replace(str(copy), str(backup)), hint=hint) from error

@@ -1,4 +1,4 @@
-"""`config check` and `config example`: the settings of the service before it is started, and a file to begin with."""
+"""`config`: the settings of the service before it is started, a file to begin with, and tokens for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ebbtide.config import EXAMPLE, Config, Settings, Slots, catalogue_of, detec
 from ebbtide.deliver.secret import read_secret
 from ebbtide.deliver.sinks import LARGEST_SETTINGS_BYTES
 from ebbtide.detect.detection import Detection
-from ebbtide.errors import ConfigError
+from ebbtide.errors import ConfigError, UsageError
 from ebbtide.registry import load_detectors
 
 app = typer.Typer(help="The settings of the service: check a file, or print one to begin with.", no_args_is_help=True)
@@ -68,8 +68,12 @@ def _detections_of(settings: Settings) -> list[Detection]:
 
 
 @app.command("check", help="Say every mistake of a settings file, with its line and a hint.")
-def check_command(config: ConfigFile = DEFAULT_CONFIG) -> None:
+def check_command(
+    file: Annotated[Path | None, typer.Argument(help="The settings file; or name it with --config.")] = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
     """Read the settings as the service would, detections included; exit code 2 where something is wrong."""
+    config = file or config
     found = read_settings(config)
     chosen = _detections_of(found.settings)
     console.say(
@@ -81,3 +85,37 @@ def check_command(config: ConfigFile = DEFAULT_CONFIG) -> None:
 def example_command() -> None:
     """Print it as it is, to be saved."""
     typer.echo(EXAMPLE, nl=False)
+
+
+_MAKING = "Make a token that nobody can guess, and say what goes into the settings of it."
+
+
+@app.command("token", help=_MAKING, epilog="Example: ebbtide config token --to collector.token")
+def token_command(
+    to: Annotated[Path | None, typer.Option("--to", help="A new file for the token, readable by you alone.")] = None,
+) -> None:
+    """Print the SHA-256 that a receiver's settings hold, and the token itself unless it goes into a file."""
+    from ebbtide.receive.tokens import new_token
+
+    token, digest = new_token()
+    if to is None:
+        console.say(f"token: {token}")
+    else:
+        _write_secret(to, token)
+    console.say(f"sha256: {digest}")
+    console.warn(
+        "senders get the token, their receiver `tokens: [{name, sha256}]`; for people it is the other way: "
+        "`web.tokens: [{name, token: ${file:PATH}, scope}]`"
+    )
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secret)
+    except FileExistsError as error:
+        raise UsageError(
+            f"{path} is there", hint="whoever uses the token in it would be locked out; name another"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", hint="is its directory there, and yours?") from error

@@ -121,7 +121,7 @@ def _unopened(path: Path | None, error: duckdb.Error) -> ServiceError | DataErro
     text = _line(error)
     if "lock" in text.lower():
         return StoreInUseError(
-            f"{path} is in use by another process", hint="stop it, or talk to the running service instead"
+            f"{path} is in use by another process", hint="stop it, or ask the running service: --server URL"
         )
     if "not a valid DuckDB" in text:
         return DataError(f"{path} is not an Ebbtide store", hint="give another --db FILE")
