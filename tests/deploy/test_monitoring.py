@@ -70,7 +70,7 @@ def served(tmp_path_factory) -> Iterator[int]:
     """The port of a real service."""
     store = tmp_path_factory.mktemp("served") / "s.duckdb"
     text = f"store: {{path: {store}, disk_budget: 1GiB}}\nclusters: [prod]\n"
-    text += f"sinks: {{log: {{type: lines, path: {store}.txt}}}}\n"
+    text += f"sinks: {{log: {{type: lines, path: {store}.txt, heartbeat: 1m}}}}\n"
     text += "receivers: {otlp_http: {address: '127.0.0.1:0'}}\nweb: {address: '127.0.0.1:0'}\n"
     fronts: list[Front] = []
 
@@ -111,7 +111,7 @@ def test_capacities_and_reasons_that_are_asked_for_exist(said):
     names = set(re.findall(r'ebbtide_capacity\{name="([^"]+)"', said))
     names |= {f"requests_refused_{one.word}" for one in Reason}
     names |= {"guard_folded_series", "guard_dropped_clusters", "retention_dropped_hours_over_budget"}
-    names |= {f"history_short_{table}_s" for table in NEEDED_NS}
+    names |= {f"history_{what}_{table}_s" for what in ("kept", "short") for table in NEEDED_NS}
     guard = (ROOT / "src/ebbtide/guard.py").read_text()
     assert '"folded_series"' in guard
     assert '"dropped_clusters"' in guard
@@ -198,4 +198,5 @@ def test_a_real_prometheus_scrapes_the_service_and_understands_every_expression(
         shown = {panel["title"]: ask(expressions_of(panel)[0]) for panel in panels()}
         assert shown["Ready"][0]["value"][1] == "1"
         assert float(shown["The store's file"][0]["value"][1]) > 0
-        assert [one["metric"]["sink"] for one in shown["Deliveries that wait"]] == ["log"]
+        for title in ("Deliveries that wait", "Since the last heartbeat"):
+            assert [one["metric"]["sink"] for one in shown[title]] == ["log"]
