@@ -35,6 +35,8 @@ def test_learning_lists_every_entity(ebbtide, db):
     assert (row["state"], row["days"]) == ("young", 1)  # only the 25th was heard whole
     assert 6 < row["covered_percent"] < 7  # two days of thirty
     assert "prod/shop/checkout" in ebbtide("learning", "--db", db).out
+    at_its_end = {one["entity"]: one for one in listed(ebbtide, "learning", "--db", db)}  # it is a recording
+    assert at_its_end["prod/shop/checkout/nginx"]["covered_percent"] > 6
     assert ebbtide("learning", "--csv", "--db", db).out.startswith("entity,state,days,first_seen,covered_percent")
     assert ebbtide("learning", "--db", "gone.duckdb").code == 3
 
@@ -51,6 +53,7 @@ def test_a_baseline_is_reset_and_given_back(ebbtide, db):
 
 def test_a_service_says_and_does_what_its_file_would(ebbtide, db, served, monkeypatch):
     monkeypatch.setattr("ebbtide.cli.remote._PAGE", 1)
+    monkeypatch.setattr("ebbtide.cli.remote._LONG_PAGE", 1)
     before = ("--before", "2025-11-25T00:00:00.5Z")
     for words in (
         ("learning", "--at", LATER), ("learning", "--at", LATER, "--json"), ("learning", "--at", LATER, "--csv"),
@@ -68,6 +71,7 @@ def test_a_service_says_and_does_what_its_file_would(ebbtide, db, served, monkey
 
 def test_masks_of_a_service_come_in_pages(ebbtide, tmp_path, monkeypatch):
     monkeypatch.setattr("ebbtide.cli.remote._PAGE", 2)
+    monkeypatch.setattr("ebbtide.cli.remote._LONG_PAGE", 2)
     with Store.open(tmp_path / "more.duckdb") as store:
         for number in range(5):
             store.mask(Entity("c", "n", f"w{number}", "p"), 0, 10**9, "plan move")

@@ -75,6 +75,7 @@ def test_a_long_table_is_cut_and_says_so(ebbtide, many):
 
 def test_a_service_says_what_its_file_would(ebbtide, db, tmp_path, monkeypatch):
     monkeypatch.setattr("ebbtide.cli.remote._PAGE", 1)
+    monkeypatch.setattr("ebbtide.cli.remote._LONG_PAGE", 1)
     shutil.copy(db, tmp_path / "served.duckdb")
     (tmp_path / "reader").write_text(TOKENS["reader"])
     with Store.open(tmp_path / "served.duckdb") as store, serving(site_of(store, tokens=tokens())) as url:

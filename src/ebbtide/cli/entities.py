@@ -48,7 +48,7 @@ def entities_command(
         raise UsageError(f"there is no state {state[:60]!r}", hint=f"it is one of {', '.join(_STATES)}")
     found: list[dict[str, Any]]
     if remote := remote_of(server, token_file):
-        found = remote.rows("/entities", "entities", {"q": match, "sort": "name"})
+        found = remote.rows("/entities", "entities", {"q": match, "sort": "name"}, is_long=True)
     else:
         # The pages' code is imported here: other commands start faster without it.
         from ebbtide.web.entity import everyone

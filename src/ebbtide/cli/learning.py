@@ -32,7 +32,7 @@ def register(parent: typer.Typer) -> None:
 
 def learning_command(
     db: Db = DEFAULT_DB,
-    at: Annotated[str | None, typer.Option(help="As of this time. Default: now.")] = None,
+    at: Annotated[str | None, typer.Option(help="As of this time. Default: now, or the end of a recording.")] = None,
     limit: Annotated[int, typer.Option(help="Rows of the table; JSON and CSV have all.", min=1)] = 50,
     as_json: Json = False,
     as_csv: Csv = False,
@@ -44,8 +44,11 @@ def learning_command(
     if remote := remote_of(server, token_file):
         rows = _learned_there(remote, at_ns)
     else:
+        # The pages' code is imported here: other commands start faster without it.
+        from ebbtide.web.views import horizon
+
         with Store.open(db, is_new_allowed=False) as store:
-            learned = store.learning(time.time_ns() if at_ns is None else at_ns)
+            learned = store.learning(horizon(store, time.time_ns()) if at_ns is None else at_ns)
         rows = [_row(str(one.entity), one.state, one.days, rfc3339(one.first_ns), one.covered) for one in learned]
     columns = ("entity", "state", "days", "first_seen", "covered_percent")
     if as_json:
@@ -67,7 +70,7 @@ def _learned_there(remote: Remote, at_ns: int | None) -> list[Row]:
     asked = {} if at_ns is None else {"at": rfc3339(at_ns)}
     return [
         _row(str(entity_of(one["entity"])), one["state"], one["days"], one["first"], one["covered"])
-        for one in remote.rows("/learning", "entities", asked)
+        for one in remote.rows("/learning", "entities", asked, is_long=True)
     ]
 
 

@@ -16,6 +16,7 @@ from ebbtide.baseline.records import MATURE_DAYS
 from ebbtide.detect.outbound_options import OutboundOptions
 from ebbtide.series import DAY_NS, HOUR_NS, Entity
 from ebbtide.store.identity import Identity
+from ebbtide.store.presence import open_hours
 
 #: What the default detection looks back over first; the younger of its two history lengths.
 DAYS = OutboundOptions().history_days[0]
@@ -69,12 +70,7 @@ def learned(
             [today - DAYS, today, numbers],
         ).fetchall()
     )
-    first = con.execute(
-        "SELECT entity, min(hour) FROM (SELECT entity, hour FROM hours UNION ALL SELECT entity, day * 24 FROM days "
-        "WHERE day < (SELECT min(hour) // 24 FROM hours)) WHERE hour <= ? "
-        f"{'' if chosen is None else 'AND list_contains(?::INTEGER[], entity)'} GROUP BY entity",
-        [hour] if chosen is None else [hour, list(chosen)],
-    ).fetchall()
+    first = _first_hours(con, hour, chosen)
     minutes = dict(
         con.execute(
             "SELECT cluster, sum(bit_count(heartbeats | samples)) FROM coverage WHERE hour >= ? AND hour < ? "
@@ -83,9 +79,33 @@ def learned(
         ).fetchall()
     )
     found = []
-    for number, first_hour in first:
+    for number, first_hour in first.items():
         entity = identity.entities[number]
         known = int(days.get(number, 0))
         covered = float(minutes.get(entity.cluster, 0)) / (DAYS * _DAY_HOURS * 60)
-        found.append(Learned(entity, known, state_of(known), int(first_hour) * HOUR_NS, min(covered, 1.0)))
+        found.append(Learned(entity, known, state_of(known), first_hour * HOUR_NS, min(covered, 1.0)))
     return sorted(found, key=lambda one: one.entity)
+
+
+def _first_hours(con: duckdb.DuckDBPyConnection, last: int, chosen: Sequence[int] | None) -> dict[int, int]:
+    """The first hour of each entity, up to the hour `last`; the start of its first day where its hours are gone.
+
+    Days are few and say where to look: hours are read of days that are some entity's first, of those not closed, and of
+    the day of `last`, which says nothing of what came before it.
+    """
+    among = "" if chosen is None else "AND entity IN (SELECT unnest($chosen::INTEGER[]))"
+    asked = {"last": last} | ({} if chosen is None else {"chosen": list(chosen)})
+    sql = f"SELECT entity, min(day) FROM days WHERE day < $last // 24 {among} GROUP BY entity"
+    days = dict(con.execute(sql, asked).fetchall())
+    closed = {row[0] for row in con.execute("SELECT day FROM closed_days").fetchall()}
+    span = open_hours(0, closed - {last // _DAY_HOURS} - set(days.values()))
+    hours = dict(
+        con.execute(
+            f"SELECT entity, min(hour) FROM hours WHERE {span} AND hour <= $last {among} GROUP BY entity", asked
+        ).fetchall()
+    )
+    for entity, day in days.items():
+        start = day * _DAY_HOURS
+        if hours.get(entity, start + _DAY_HOURS) >= start + _DAY_HOURS:
+            hours[entity] = start
+    return hours

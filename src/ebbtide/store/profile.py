@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ebbtide.finding.filters import Matcher
 from ebbtide.series import HOUR_NS, MINUTE_NS, Endpoint, Entity, Float64, Int64
 from ebbtide.store.identity import Identity
+from ebbtide.store.presence import Presence, presences
 from ebbtide.store.segments import CommittedSegments
 
 
@@ -39,22 +40,6 @@ class Version:
     name: str
     first_ns: int
     last_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """An entity in a list: its number, its sent bytes over the time asked for, its last hour and its hours in all.
-
-    `sent_hour` and `sent_day` are of the last full hour and the last 24 full hours of that time.
-    """
-
-    number: int
-    entity: Entity
-    sent: float
-    last_ns: int
-    hours: int
-    sent_hour: float
-    sent_day: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,23 +144,7 @@ class Profile:
         self, from_ns: int, until_ns: int, chosen: Sequence[int] | None = None, skip: int = 0, size: int | None = None
     ) -> list[Presence]:
         """Entities by bytes sent since an instant, the most first, as of `until_ns`; `chosen`: only these."""
-        metrics = [at for at, name in enumerate(self._identity.metrics) if name.endswith(".bytes")]
-        among = "" if chosen is None else "AND list_contains($chosen::INTEGER[], entity)"
-        rows = self._con.execute(
-            "SELECT entity, sum(bytes), max(hour), count(DISTINCT hour), "
-            "coalesce(sum(bytes) FILTER (hour = $end - 1), 0), "
-            "coalesce(sum(bytes) FILTER (hour >= $end - 24 AND hour < $end), 0) FROM "
-            "(SELECT entity, hour, CASE WHEN list_contains($metrics::INTEGER[], metric) THEN sent ELSE 0 END AS bytes "
-            f"FROM hours WHERE hour >= $from {among}) "
-            "GROUP BY entity ORDER BY sum(bytes) DESC, entity LIMIT $size OFFSET $skip",
-            {"metrics": metrics, "from": from_ns // HOUR_NS, "end": until_ns // HOUR_NS, "size": size, "skip": skip}
-            | ({} if chosen is None else {"chosen": list(chosen)}),
-        ).fetchall()
-        entities = self._identity.entities
-        return [
-            Presence(one, entities[one], sent, min((last + 1) * HOUR_NS, until_ns), hours, in_hour, in_day)
-            for one, sent, last, hours, in_hour, in_day in rows
-        ]
+        return presences(self._con, self._identity, from_ns, until_ns, chosen, skip, size)
 
     def span_hours(self, numbers: Sequence[int]) -> tuple[int, int, int]:
         """Start of the first and end of the last hour the entities sent in, and in how many hours; zeros if none."""

@@ -16,7 +16,8 @@ from ebbtide.health import Health
 from ebbtide.series import Entity
 from ebbtide.store.learning import Learned
 from ebbtide.store.learning import State as LearnedState
-from ebbtide.store.profile import Known, Presence
+from ebbtide.store.presence import Presence
+from ebbtide.store.profile import Known
 from ebbtide.store.search_row import Row
 from ebbtide.web.query import entity_path
 from ebbtide.web.tuning import Job

@@ -49,7 +49,7 @@ from ebbtide.web.entity import (
     series,
 )
 from ebbtide.web.policy import egress_policy, usual_of
-from ebbtide.web.query import After, cursor_of, name_key, page_after, parse_entity, read_query
+from ebbtide.web.query import After, LongLimit, cursor_of, name_key, page_after, parse_entity, read_query
 from ebbtide.web.refusal import REFUSALS
 from ebbtide.web.runbook import repeat_command
 from ebbtide.web.site import Site
@@ -163,7 +163,7 @@ def list_entities(
     sort: Annotated[Literal["sent", "name"], Query(description="By bytes sent or by name.")] = "sent",
     skip: Annotated[int, Query(ge=0, le=1_000_000, description="Where they are by bytes sent.")] = 0,
     after: After = "",
-    limit: Limit = 50,
+    limit: LongLimit = 50,
 ) -> EntityList:
     """Entities of the last 30 days; by name they come in pages with a cursor (`next`, given back as `after`)."""
     until_ns = horizon(view, site.now())

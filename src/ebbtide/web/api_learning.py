@@ -14,9 +14,9 @@ from ebbtide.store.learning import Learned, State
 from ebbtide.triage import add_plan, remove_plan, reset_baseline, undo_reset
 from ebbtide.web.access import ApiReader, ApiWriter, TheSite
 from ebbtide.web.answers import EntityName
-from ebbtide.web.query import After, name_key, page_after, parse_instant
+from ebbtide.web.query import After, LongLimit, name_key, page_after, parse_instant
 from ebbtide.web.refusal import REFUSALS
-from ebbtide.web.views import TheView
+from ebbtide.web.views import TheView, horizon
 
 router = APIRouter(prefix="/api/v1", responses=REFUSALS)
 
@@ -141,12 +141,15 @@ def list_learning(
     site: TheSite,
     view: TheView,
     _: ApiReader,
-    at: Annotated[str | None, Query(max_length=40, description="As of this time, RFC 3339; absent: now.")] = None,
+    at: Annotated[
+        str | None,
+        Query(max_length=40, description="As of this time, RFC 3339; absent: now, or the end of a recording."),
+    ] = None,
     after: After = "",
-    limit: Limit = 100,
+    limit: LongLimit = 100,
 ) -> LearnedList:
     """How far each entity is learned, and so what the default detection can say of it."""
-    learned = view.learning(site.now() if at is None else parse_instant(at))
+    learned = view.learning(horizon(view, site.now()) if at is None else parse_instant(at))
     page, following = page_after(learned, lambda one: name_key(one.entity), after, limit)
     return LearnedList(entities=[LearnedAnswer.of(one) for one in page], next=following)
 

@@ -12,7 +12,8 @@ from ebbtide.finding.plan import PLAN_FIELDS
 from ebbtide.finding.text import rfc3339
 from ebbtide.series import DAY_NS, HOUR_NS, Entity, Float64
 from ebbtide.store.learned_novelty import workload_of
-from ebbtide.store.profile import Known, Presence
+from ebbtide.store.presence import Presence
+from ebbtide.store.profile import Known
 from ebbtide.store.search import Search
 from ebbtide.store.view import View
 from ebbtide.web.answers import EntityRow, Learning, SeriesAnswer, WeekAnswer

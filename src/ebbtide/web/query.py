@@ -29,6 +29,8 @@ Row = TypeVar("Row")
 #: What stands in a cursor: where a row is in the order of its list.
 Key: TypeAlias = tuple[int | str, ...]
 After = Annotated[str, Query(max_length=16_000, description="The cursor `next` of the page before.")]
+#: For lists of entities, of which each page reads everything.
+LongLimit = Annotated[int, Query(ge=1, le=5_000)]
 Grouping: TypeAlias = Literal["entity", "incident", "none"]
 
 #: Longer searches are refused, longer lists of choices cut.
