@@ -12,9 +12,12 @@ import subprocess
 import sys
 import time
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from requests_of_decode import Point, proto
 
 from contained import PLACES, USER, contained
@@ -69,6 +72,30 @@ def test_it_installs_what_the_service_needs_with_its_pins():
     known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert "serve" in extras.split(",")
     assert set(extras.split(",")) <= set(known)
+
+
+def needed(name: str, extras: set[str], found: set[str]) -> None:
+    """Add everything that an installed package needs with these extras, by its own metadata."""
+    for text in metadata.requires(name) or ():
+        one = Requirement(text)
+        if any(one.marker is None or one.marker.evaluate({"extra": extra}) for extra in extras or {""}):
+            key = canonicalize_name(one.name)
+            if key not in found:
+                found.add(key)
+                needed(key, one.extras, found)
+
+
+def test_every_package_of_the_image_is_pinned_so_that_two_builds_are_the_same():
+    [command] = [rest for name, rest in instructions() if name == "RUN" and "pip" in rest]
+    found: set[str] = set()
+    needed("ebbtide", set(re.findall(r"'\.\[([\w,]+)\]'", command)[0].split(",")), found)
+    pins = {
+        canonicalize_name(line.partition("==")[0])
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+    assert {"duckdb", "fastapi", "uvicorn", "apprise", "pydantic-core"} <= found
+    assert found - pins == set()
 
 
 def test_its_base_is_a_plain_name_that_can_be_changed():
