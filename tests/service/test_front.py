@@ -62,6 +62,12 @@ def test_which_addresses_only_this_machine_reaches(address, is_loopback):
 @pytest.mark.parametrize(
     ("given", "link"),
     [
+        ({"address": "0.0.0.0:8765", "insecure": True}, ""),  # nobody can open that
+        ({"address": "[::]:8765", "insecure": True}, ""),
+        (
+            {"address": "0.0.0.0:8765", "insecure": True, "public_url": "https://e.example"},
+            "https://e.example/findings/{uid}",
+        ),
         ({}, "http://127.0.0.1:8765/findings/{uid}"),
         ({"public_url": "https://ebbtide.example.com/"}, "https://ebbtide.example.com/findings/{uid}"),
         ({"address": "127.0.0.1:0"}, ""),

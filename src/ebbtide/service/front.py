@@ -65,8 +65,12 @@ class WebSettings(BaseModel):
 
     @property
     def finding_link(self) -> str:
-        """The page of a finding, with `{uid}` where its uid goes; "" while only the system knows the port."""
-        return f"{self.url}/findings/{{uid}}" if self.public_url or self.port else ""
+        """The page of a finding, with `{uid}` where its uid goes; "" where the settings do not tell an address of it.
+
+        That is so of port 0, which the system chooses, and of 0.0.0.0 and [::], which nobody can open.
+        """
+        is_told = self.public_url or (self.port and self.host not in ("0.0.0.0", "::"))  # noqa: S104 compared, not bound
+        return f"{self.url}/findings/{{uid}}" if is_told else ""
 
     @property
     def url(self) -> str:
