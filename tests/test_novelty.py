@@ -296,3 +296,25 @@ def test_a_beacon_is_told_with_how_long_it_beats_and_is_repeated_from_its_eviden
     assert (
         evaluate(judged(*beats[: len(beats) // 2], sent(1000.0, to="beat.example")), DETECTION, NOW_NS).findings == []
     )
+
+
+def test_a_place_of_the_cluster_that_hardly_anybody_knows_is_rarer_than_one_all_know(judged):
+    """The path of `ebbtide.store.callers` from samples to words: 30 processes know the resolver, one the ledger."""
+    resolver, ledger = (Entity("prod", "system", name, name) for name in ("resolver", "ledger"))
+    at = DAY_S + 5 * 86_400
+    known = [
+        Point(at, 1e4, sender=Entity("prod", "shop", f"w{number}", "w"), receiver=resolver) for number in range(30)
+    ]
+    known.append(Point(at, 1e4, sender=Entity("prod", "shop", "w0", "w"), receiver=ledger))
+    to_resolver, to_ledger = (judged(*known, sent(9e8, receiver=place)) for place in (resolver, ledger))
+
+    common, rare = told_of(to_resolver).inside, told_of(to_ledger).inside
+    assert common.seldom == 1.0
+    # Places: the resolver with 30, nginx (the worker sends to it) and the ledger with one; each counts one more.
+    assert rare.seldom == pytest.approx((2 + 2 + OPTIONS.seldom_doubt) / (31 + 2 + 2 + OPTIONS.seldom_doubt))
+    assert told_of(to_ledger).parts[Channel.INSIDE] - told_of(to_resolver).parts[Channel.INSIDE] == pytest.approx(
+        -math.log(rare.seldom)
+    )
+    [finding] = evaluate(to_ledger, DETECTION, NOW_NS).findings
+    assert repeat(from_json(to_json(finding)).evidence, DETECTORS["novelty"]).agrees
+    assert "44 % of the cluster's contacts go to places so little known" in "\n".join(explain(finding, DETECTION))

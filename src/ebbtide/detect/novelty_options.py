@@ -35,6 +35,8 @@ class NoveltyOptions:
     `tail`          1: files and answers have tail indices of 1.0 to 1.3, so this calls large ones too common, not too
                     rare. Fan-out has 2: twice the record is four times as rare.
     `one_more`      the chance that an hour with one new destination has another one.
+    `seldom_doubt`  how many contacts of a cluster it takes to believe in half how seldom a place is met there: a new
+                    contact inside is as much rarer as fewer contacts go to places so little known.
     `answered`      a contact that sends less than this share of what it receives answers, or acknowledges: the other
                     side came, and what it met is told there.
     `stranger`      the share of new processes, of those that wake, and of steady new contacts that send (mostly) to a
@@ -63,6 +65,7 @@ class NoveltyOptions:
     floors: tuple[float, ...] = (1e5, 1e5, 1e5, 1e5, 1e5, 1.0)
     tail: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 2.0)
     one_more: float = 0.5
+    seldom_doubt: float = 20.0
     answered: float = 0.1
     stranger: float = 0.1
     young_days: float = 3.0
