@@ -49,6 +49,8 @@ class NoveltyOptions:
                     others of the same process know it, all of the workload meet it at once, or another workload runs
                     that process. A workload is rolled out 4 times a month, so its first 6 hours are one day in 30: if a
                     third of all changed dependencies come with them, they are ten times as common there as elsewhere.
+                    The others must have sent so, and there, for `familiar_days`: an attack must not prepare the ground
+                    for its next step.
     `steady_hours`  in a row in which the same amount goes to one new place outside, the most of an hour at most
                     `steady_spread` times the least: a beacon. New is what was first met within `steady_days`.
     `steady_share`  of new places outside that are sent to so evenly for the first of these hours, 1 in 50; for how much
@@ -74,6 +76,7 @@ class NoveltyOptions:
     least_spoken: float = 1e5
     least_waking: float = 5e5
     probation: float = 10.0
+    familiar_days: int = 7
     steady_hours: tuple[int, int] = (8, 24)
     steady_spread: float = 1.25
     steady_days: int = 2

@@ -53,16 +53,18 @@ class KnownContacts:
     callers: Callers
     heard: dict[str, Int64]
 
-    def entities_of(self, process: str, names: Sequence[Entity]) -> Int64:
-        """Numbers of the entities with this process that had ever sent; `names` by number, later ones included."""
+    def entities_of(self, process: str, names: Sequence[Entity], days: int) -> Int64:
+        """Numbers of the entities with this process that sent first so many days ago; `names` by number, later ones
+        included."""
         numbers = [at for at, one in enumerate(names[: len(self.first_hour)]) if one.process == process]
         found = np.array(numbers, np.int64)
-        return found[self.first_hour[found] < NEVER]
+        return found[self.first_hour[found] <= (self.day - days) * HOURS]
 
-    def is_met(self, place: int, entities: Int64) -> bool:
-        """Whether any of these entities had ever sent to a place."""
+    def is_met(self, place: int, entities: Int64, days: int) -> bool:
+        """Whether any of these entities sent to a place first so many days ago."""
         keys = pair_keys(entities, np.full(len(entities), place, np.int64))
-        return bool(len(entities)) and bool(among(keys, self.pairs).any())
+        old = self.first_met <= (self.day - days) * HOURS
+        return bool(len(entities)) and bool(among(keys, self.pairs[old]).any())
 
     def heard_between(self, cluster: str, from_day: int, to_day: int) -> int:
         """Heard days of a cluster in [from_day, to_day)."""
