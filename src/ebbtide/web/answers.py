@@ -50,7 +50,9 @@ class Where(BaseModel):
 
 
 class FindingRow(BaseModel):
-    """A finding in a list. `deviations` of its worst bucket above the mean; null where there was no spread."""
+    """A finding in a list. `deviations` of its worst bucket above the mean; null where there was no spread. `members`:
+    how many entities it is about, 0 for its own alone.
+    """
 
     uid: str
     detection: str
@@ -67,6 +69,7 @@ class FindingRow(BaseModel):
     headline: str
     deviations: float | None
     destinations: list[Where]
+    members: int = 0
 
     @classmethod
     def of(cls, one: Row) -> FindingRow:
@@ -80,6 +83,7 @@ class FindingRow(BaseModel):
                 Where(name=place.name, kind=place.kind, share=place.share, is_new=place.is_new)
                 for place in one.destinations
             ],
+            members=one.members,
         )  # fmt: skip
 
 
