@@ -225,7 +225,7 @@ def rolled_out(*points: Point, before: str = "v1", after: str = "v2") -> list[Po
 
 #: nginx of another workload, which has known the new place for days.
 REPLICA = Entity("prod", "shop", "checkout-eu", "nginx")
-KNOWN = Point(DAY_S + 5 * 86_400, 1e6, sender=REPLICA, to="203.0.113.9")
+KNOWN = Point(DAY_S + 2 * 86_400, 1e6, sender=REPLICA, to="203.0.113.9")
 
 
 def told_of(store: Store, entity: Entity = NGINX) -> NoveltyEvidence:
@@ -269,11 +269,24 @@ def test_what_all_processes_of_a_workload_meet_after_a_rollout_counts_less(judge
 
 
 def test_a_new_process_that_other_workloads_run_counts_less_after_a_rollout(judged):
-    elsewhere = Point(DAY_S + 5 * 86_400, 1e6, sender=Entity("prod", "shop", "batch", "curl"))
+    elsewhere = Point(DAY_S + 2 * 86_400, 1e6, sender=Entity("prod", "shop", "batch", "curl"))
     told = told_of(judged(elsewhere, *rolled_out(sent(9e8, CURL))), CURL)
 
     assert told.main is Channel.PROCESS
     assert told.score == pytest.approx(without_probation(told) - math.log(OPTIONS.probation))
+
+
+def test_what_others_know_for_less_than_a_week_makes_nothing_familiar(judged):
+    """An implant in another workload, or its contact, must not prepare the ground for the next step."""
+    implant = Point(DAY_S + 5 * 86_400, 1e6, sender=Entity("prod", "shop", "batch", "curl"))
+    contact = Point(DAY_S + 5 * 86_400, 1e6, sender=REPLICA, to="203.0.113.9")
+    life = Point(DAY_S + 2 * 86_400, 1e6, sender=REPLICA, to="db.example")
+    new_process = told_of(judged(implant, *rolled_out(sent(9e8, CURL))), CURL)
+    new_place = told_of(judged(life, contact, *rolled_out(sent(9e8))))
+
+    assert not new_process.facts["is_familiar"] and not new_place.outside.is_familiar
+    assert new_process.score == without_probation(new_process)
+    assert new_place.score == without_probation(new_place)
 
 
 def test_a_small_contact_that_a_rollout_explains_is_not_told(judged):
@@ -296,3 +309,25 @@ def test_a_beacon_is_told_with_how_long_it_beats_and_is_repeated_from_its_eviden
     assert (
         evaluate(judged(*beats[: len(beats) // 2], sent(1000.0, to="beat.example")), DETECTION, NOW_NS).findings == []
     )
+
+
+def test_a_place_of_the_cluster_that_hardly_anybody_knows_is_rarer_than_one_all_know(judged):
+    """The path of `ebbtide.store.callers` from samples to words: 30 processes know the resolver, one the ledger."""
+    resolver, ledger = (Entity("prod", "system", name, name) for name in ("resolver", "ledger"))
+    at = DAY_S + 5 * 86_400
+    known = [
+        Point(at, 1e4, sender=Entity("prod", "shop", f"w{number}", "w"), receiver=resolver) for number in range(30)
+    ]
+    known.append(Point(at, 1e4, sender=Entity("prod", "shop", "w0", "w"), receiver=ledger))
+    to_resolver, to_ledger = (judged(*known, sent(9e8, receiver=place)) for place in (resolver, ledger))
+
+    common, rare = told_of(to_resolver).inside, told_of(to_ledger).inside
+    assert common.seldom == 1.0
+    # Places: the resolver with 30, nginx (the worker sends to it) and the ledger with one; each counts one more.
+    assert rare.seldom == pytest.approx((2 + 2 + OPTIONS.seldom_doubt) / (31 + 2 + 2 + OPTIONS.seldom_doubt))
+    assert told_of(to_ledger).parts[Channel.INSIDE] - told_of(to_resolver).parts[Channel.INSIDE] == pytest.approx(
+        -math.log(rare.seldom)
+    )
+    [finding] = evaluate(to_ledger, DETECTION, NOW_NS).findings
+    assert repeat(from_json(to_json(finding)).evidence, DETECTORS["novelty"]).agrees
+    assert "44 % of the cluster's contacts go to places so little known" in "\n".join(explain(finding, DETECTION))

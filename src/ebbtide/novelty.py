@@ -117,7 +117,8 @@ def _hour(view: View, known: KnownContacts, hour: HourContacts, learned: Learned
     answers = hour.sent < OPTIONS.answered * hour.received
     new = np.flatnonzero(hour.is_new & ~answers & ~(inside & hour.is_stranger))
     rank = rank_of(row[new], inside[new], hour.sent[new])
-    met = Met(row[new], inside[new], hour.sent[new], rank, np.zeros(len(new), np.bool_))
+    seldom = np.where(inside[new], known.callers.seldom(hour.entity[new], hour.place[new]), 1.0)
+    met = Met(row[new], inside[new], hour.sent[new], rank, seldom, np.zeros(len(new), np.bool_))
     return Hour(hour, entities, facts, met, hour.place[new])
 
 

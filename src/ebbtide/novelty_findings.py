@@ -59,7 +59,7 @@ def _places(judged: JudgedNovelty, row: int, *, is_inside: bool) -> NewPlaces | 
         return None
     of = (met.row == row) & (met.is_inside == is_inside)
     return NewPlaces(int(of.sum()), float(met.sent[of].sum()), float(met.sent[deciding]), int(met.rank[deciding]),
-                     bool(met.is_familiar[deciding]))  # fmt: skip
+                     bool(met.is_familiar[deciding]), float(met.seldom[deciding]))  # fmt: skip
 
 
 def _metrics(store: View, evidence: NoveltyEvidence) -> dict[str, float]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ebbtide.detect.novelty import Facts, Met
+from ebbtide.detect.novelty_options import NoveltyOptions
 from ebbtide.series import Int64
 from ebbtide.store.known_contacts import KnownContacts
 from ebbtide.store.learned_novelty import Workload, workload_of
@@ -19,6 +20,7 @@ from ebbtide.store.novelty import HourContacts
 from ebbtide.store.rollouts import Rollout
 from ebbtide.store.view import View
 
+OPTIONS = NoveltyOptions()
 #: So many processes of a workload must send for "all of them" to mean anything.
 _LEAST = 2
 
@@ -58,18 +60,23 @@ def weigh(view: View, known: KnownContacts, hour: Hour, rows: Int64, now_ns: int
         probation[row], process[row] = True, len(others) > 0
         for at in np.flatnonzero(hour.met.row == row).tolist():
             place = int(hour.places[at])
-            familiar[at] = known.is_met(place, others) or _meet_all(view, hour.contacts, workloads[row], place)
+            familiar[at] = known.is_met(place, others, OPTIONS.familiar_days) or _meet_all(
+                view, hour.contacts, workloads[row], place
+            )
     facts = replace(hour.facts, in_probation=probation, is_familiar=process)
     return Weighed(facts, replace(hour.met, is_familiar=familiar), rollouts)
 
 
 def _same_process(view: View, known: KnownContacts, number: int) -> Int64:
-    """Numbers of the entities of other workloads with the same process that were known when the day began."""
+    """Numbers of the entities of other workloads with the same process that have been known for long.
+
+    An implant that came to another workload yesterday makes itself familiar nowhere.
+    """
     names = view.identity.entities
     own = names[number]
     if not own.process:
         return np.empty(0, np.int64)
-    others = known.entities_of(own.process, names)
+    others = known.entities_of(own.process, names, OPTIONS.familiar_days)
     return np.array([one for one in others.tolist() if workload_of(names[one]) != workload_of(own)], np.int64)
 
 

@@ -34,7 +34,7 @@ def met(*rows: tuple[int, bool, float], is_familiar: bool = False) -> Met:
     row = np.array([one[0] for one in rows], np.int64)
     inside = np.array([one[1] for one in rows], bool)
     sent = np.array([one[2] for one in rows], float)
-    return Met(row, inside, sent, rank_of(row, inside, sent), np.full(len(rows), is_familiar))
+    return Met(row, inside, sent, rank_of(row, inside, sent), np.ones(len(rows)), np.full(len(rows), is_familiar))
 
 
 def part(channel: Channel, *new: tuple[int, bool, float], **row: float) -> float:
@@ -161,7 +161,9 @@ def test_what_decided_is_the_destination_with_the_highest_surprise():
 def past(hours: dict[int, list[int]], days: float, sent: float = 1e6, entities: int = 4) -> FirstContacts:
     row = np.array([entity for entity, found in hours.items() for _ in found], np.int64)
     hour = np.array([at for found in hours.values() for at in found], np.int64)
-    return FirstContacts(row, hour, np.full(len(row), sent), np.zeros(len(row), bool), np.full(entities, days))
+    return FirstContacts(
+        row, hour, np.full(len(row), sent), np.zeros(len(row), bool), np.ones(len(row)), np.full(entities, days)
+    )
 
 
 def test_the_fleet_outvotes_what_ships():

@@ -1,5 +1,6 @@
 """The ground is the same, read from a store or made from the plan."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -42,6 +43,24 @@ def test_who_only_migrated_is_silent_since(grounds):
 
     assert "flyway" in {entity.process for entity in stored.silent(end_ns)}
     assert not set(stored.silent(end_ns)) & set(stored.active(end_ns))
+
+
+def test_both_ways_know_in_which_hours_an_entity_spoke(grounds):
+    stored, made = grounds
+    for entity in stored.entities:
+        row, own = stored.entities.index(entity), made.entities.index(entity)
+        assert np.array_equal(stored.spoke[row], made.spoke[own]), entity
+
+
+def test_who_sends_by_udp_alone_or_never_sent_is_not_silent(grounds):
+    stored, _ = grounds
+    end_ns = stored.start_ns + 2 * DAY_NS
+    resolver = next(entity for entity in stored.entities if entity.process == "coredns")
+    assert not np.nan_to_num(stored.sent[stored.entities.index(resolver)])[-1440:].any()
+    never = dataclasses.replace(stored, spoke=np.zeros_like(stored.spoke))
+
+    assert resolver not in stored.silent(end_ns)
+    assert never.silent(end_ns) == ()
 
 
 def test_minutes_outside_of_what_is_known_are_not_known(grounds):

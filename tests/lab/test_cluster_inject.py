@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ebbtide.lab.cluster_ground import Ground, ground_of_simulation
+from ebbtide.lab.cluster_ground import Ground, by_hour, ground_of_simulation
 from ebbtide.lab.cluster_inject import Plot, fits, plant_round, relative_size
 from ebbtide.lab.cluster_scenarios import choose, grid
 from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, Endpoint, EndpointClass, Entity
@@ -23,7 +23,7 @@ def ground(sent: float = 60_000.0, many: int = 12, silent: int = 3) -> Ground:
     values[many - silent :, 1440:] = 0.0
     contacts = {one: frozenset({Endpoint("prod", "shop", "w00", "p", EndpointClass.INTERNAL)}) for one in entities}
     metrics = frozenset({"tcp.bytes", "tcp.packets", "tcp.new_sockets", "udp.bytes", "udp.packets"})
-    return Ground(entities, START_NS, values, contacts, metrics, 30)
+    return Ground(entities, START_NS, values, by_hour(values > 0), contacts, metrics, 30)
 
 
 def test_a_round_repeats_from_its_seed_and_rounds_differ():
@@ -133,7 +133,7 @@ def test_what_does_not_fit_is_left_out():
     short = Plot(PLOT.from_ns, PLOT.from_ns + DAY_NS)
     week = next(one for one in grid() if one.name == "drip 10 MB/h, 168 h")
     tunnel, scan = choose(["X6"])[0], choose(["X8"])[0]
-    bytes_only = Ground((), START_NS, np.empty((0, 0)), {}, frozenset({"net.bytes"}), 60)
+    bytes_only = Ground((), START_NS, np.empty((0, 0)), np.empty((0, 0), bool), {}, frozenset({"net.bytes"}), 60)
 
     assert not fits(ground(), week, short)
     assert not fits(bytes_only, tunnel, PLOT)

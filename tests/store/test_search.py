@@ -186,6 +186,17 @@ def test_a_row_tells_what_its_document_says(store):
     ]
 
 
+def test_a_row_counts_the_entities_of_a_finding_about_many():
+    about = Entity("prod", "ingress", "controller", "")
+    fleet = tuple(Member(one.entity, one.uid, one.opened_ns, 1.0, "") for one in FOUND[:3])
+    many = finding(41, entity=about, evidence=dataclasses.replace(BASE.evidence, fleet=fleet))
+    with Store.open() as store:
+        for one in (many, FOUND[0]):
+            store.findings.save(Episode(one, one.count))
+
+        assert [one.members for one in store.search.rows([many.uid, FOUND[0].uid])] == [3, 0]
+
+
 def test_news_count_what_opened_and_what_went_on(store):
     seen = Pulse(0, FOUND[20].opened_ns, FOUND[10].last_ns)
 

@@ -1,10 +1,14 @@
-"""A finding of novelty on its page. Covers `ebbtide.web.accounts`."""
+"""A finding of novelty on its page, and one about many. Covers `ebbtide.web.accounts`."""
+
+import dataclasses
 
 import pytest
 
 from build import batch_of
 from ebbtide.engine import evaluate
+from ebbtide.finding.evidence import Member
 from ebbtide.finding.lifecycle import Episode
+from ebbtide.series import Entity
 from ebbtide.store.store import Store
 from novelty_traffic import CURL, NOW_NS, sent, usual
 from web_fixtures import CATALOGUE, serving, site_of
@@ -32,3 +36,24 @@ def test_the_page_says_what_is_new_and_how_rare_the_like_is(store, page):
     assert "Its workload is known for" in text
     assert [row[0] for row in rows if row[3] == "decided"] == ["a process never seen in this workload"]
     assert all(row[2].startswith("once in ") for row in rows)
+
+
+def test_a_finding_about_many_names_how_many_and_links_to_each(store, page):
+    [finding] = evaluate(store, CATALOGUE.get("novelty"), NOW_NS).findings
+    members = tuple(
+        Member(dataclasses.replace(CURL, process=name), finding.uid, 1, 5.0, f"{name} sent") for name in "ab"
+    )
+    evidence = dataclasses.replace(finding.evidence, fleet=members)
+    fleet = dataclasses.replace(finding, entity=Entity("prod", "ingress", "controller", ""), evidence=evidence)
+    store.findings.save(Episode(fleet, 2))
+    with serving(site_of(store)) as address:
+        page.goto(f"{address}/findings")
+        page.wait_for_selector("body[data-ready]")
+        row = page.inner_text("tr.row td.who")
+        page.goto(f"{address}/findings/{fleet.uid}")
+        page.wait_for_selector("body[data-ready]")
+        who, listed = page.inner_text(".meta"), page.locator("section:has(#fleet-title) a").all_inner_texts()
+
+    assert row.split("\n")[0] == "2 processes" and "prod/ingress/controller" in row
+    assert "2 processes and prod/ingress/controller" in who
+    assert listed == ["a sent", "b sent"]

@@ -44,6 +44,10 @@ class JoinedSettings(Options):
     """So many entities of a cluster that begin within an hour are one finding about the fleet; half as many where they
     send to the same place never seen before."""
 
+    receiver_least: int = Field(2, ge=2)
+    """So many entities that send unusually much to one workload of the cluster within 24 h, and nothing new, are one
+    finding about that workload."""
+
     def outbound(self) -> OutboundSettings:
         """What the outbound part is judged with.
 

@@ -5,7 +5,8 @@ In: per entity what it met in the last hour and how often it meets such things. 
     -ln(1000 * rate * tail),   rate = (shape + events) / (shape / usual + days),   tail = (floor / bytes) ^ index <= 1
 
 which is -ln(findings this surprising per 1000 entity-days): `rate` is the posterior mean of a Poisson rate with a Gamma
-prior around the fleet's usual one, `tail` the share of such events that are as large. So an entity that meets new
+prior around the fleet's usual one, `tail` the share of such events that are as large, inside the cluster also the share
+of contacts that go to places so little known. So an entity that meets new
 destinations all day is nearly silent, and no entity is ever certain. Pure and row by row: the order does not matter.
 """
 
@@ -72,13 +73,15 @@ class Facts:
 @dataclass(frozen=True, slots=True, eq=False)
 class Met:
     """New destinations of the hour, columns (rows,): the entity's row in the facts, whether inside, bytes, and how many
-    new ones of the same kind and entity were sent more (`rank`, 0 for the largest). `is_familiar`: other entities of
-    the same process know it, or all of the workload meet it in this hour; False where nobody looked."""
+    new ones of the same kind and entity were sent more (`rank`, 0 for the largest). `seldom` is the share of contacts
+    inside that go to places no better known, 1 outside. `is_familiar`: other entities of the same process know it, or
+    all of the workload meet it in this hour; False where nobody looked."""
 
     row: Int64
     is_inside: Flags
     sent: Float64
     rank: Int64
+    seldom: Float64
     is_familiar: Flags
 
 
@@ -153,12 +156,21 @@ def score_novelty(facts: Facts, met: Met, scale: NoveltyScale, options: NoveltyO
 
 
 def destination_surprise(
-    events: Float64, days: Float64, sent: Float64, rank: Int64, channel: Channel, usual: float, options: NoveltyOptions
+    events: Float64,
+    days: Float64,
+    sent: Float64,
+    rank: Int64,
+    seldom: Float64,
+    channel: Channel,
+    usual: float,
+    options: NoveltyOptions,
 ) -> Float64:
-    """Surprise of `rank` + 1 new destinations in an hour that were each sent `sent` or more."""
+    """Surprise of `rank` + 1 new destinations in an hour, each sent `sent` or more and as `seldom` met as this."""
     young = 1.0 + options.young_days / np.maximum(days, 1.0)
     rate = rate_of(events, days, usual, options) * young
-    surprise: Float64 = -np.log(1000.0 * rate * tail_of(sent, channel, options)) - rank * np.log(options.one_more)
+    surprise: Float64 = -np.log(1000.0 * rate * seldom * tail_of(sent, channel, options)) - rank * np.log(
+        options.one_more
+    )
     return surprise
 
 
@@ -169,7 +181,9 @@ def _destinations(
     at = met.row[rows]
     events = (facts.outside if channel is Channel.OUTSIDE else facts.inside)[at]
     days = facts.days[at]
-    found = destination_surprise(events, days, met.sent[rows], met.rank[rows], channel, scale.usual[channel], options)
+    found = destination_surprise(
+        events, days, met.sent[rows], met.rank[rows], met.seldom[rows], channel, scale.usual[channel], options
+    )
     found = found - _expected(facts.in_probation[at] & met.is_familiar[rows], options)
     return np.where(days > 0, found, -np.inf)
 

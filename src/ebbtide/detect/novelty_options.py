@@ -35,6 +35,8 @@ class NoveltyOptions:
     `tail`          1: files and answers have tail indices of 1.0 to 1.3, so this calls large ones too common, not too
                     rare. Fan-out has 2: twice the record is four times as rare.
     `one_more`      the chance that an hour with one new destination has another one.
+    `seldom_doubt`  how many contacts of a cluster it takes to believe in half how seldom a place is met there: a new
+                    contact inside is as much rarer as fewer contacts go to places so little known.
     `answered`      a contact that sends less than this share of what it receives answers, or acknowledges: the other
                     side came, and what it met is told there.
     `stranger`      the share of new processes, of those that wake, and of steady new contacts that send (mostly) to a
@@ -47,6 +49,8 @@ class NoveltyOptions:
                     others of the same process know it, all of the workload meet it at once, or another workload runs
                     that process. A workload is rolled out 4 times a month, so its first 6 hours are one day in 30: if a
                     third of all changed dependencies come with them, they are ten times as common there as elsewhere.
+                    The others must have sent so, and there, for `familiar_days`: an attack must not prepare the ground
+                    for its next step.
     `steady_hours`  in a row in which the same amount goes to one new place outside, the most of an hour at most
                     `steady_spread` times the least: a beacon. New is what was first met within `steady_days`.
     `steady_share`  of new places outside that are sent to so evenly for the first of these hours, 1 in 50; for how much
@@ -63,6 +67,7 @@ class NoveltyOptions:
     floors: tuple[float, ...] = (1e5, 1e5, 1e5, 1e5, 1e5, 1.0)
     tail: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 2.0)
     one_more: float = 0.5
+    seldom_doubt: float = 20.0
     answered: float = 0.1
     stranger: float = 0.1
     young_days: float = 3.0
@@ -71,6 +76,7 @@ class NoveltyOptions:
     least_spoken: float = 1e5
     least_waking: float = 5e5
     probation: float = 10.0
+    familiar_days: int = 7
     steady_hours: tuple[int, int] = (8, 24)
     steady_spread: float = 1.25
     steady_days: int = 2

@@ -22,12 +22,14 @@ HOURS = 24
 @dataclass(frozen=True, slots=True, eq=False)
 class FirstContacts:
     """Past new destinations after each entity's first day, columns (rows,): `row` of the entity, `hour` since the end
-    of its first day, bytes of that hour, whether inside. `days` (n,) are the entities' days after the first."""
+    of its first day, bytes of that hour, whether inside, how `seldom` others meet that place (`Met.seldom`, as it is by
+    now). `days` (n,) are the entities' days after the first."""
 
     row: Int64
     hour: Int64
     sent: Float64
     is_inside: NDArray[np.bool_]
+    seldom: Float64
     days: Float64
 
     def events(self, *, is_inside: bool) -> Float64:
@@ -66,10 +68,17 @@ def past_scores(past: FirstContacts, channel: Channel, usual: float, options: No
     hours, hour_of = np.unique(np.stack([past.row[at], past.hour[at]]), axis=1, return_inverse=True)
     hour_of = hour_of.reshape(-1)
     none = np.zeros(len(at), np.bool_)
-    met = Met(hour_of, none, past.sent[at], rank_of(hour_of, none, past.sent[at]), none)
+    met = Met(hour_of, none, past.sent[at], rank_of(hour_of, none, past.sent[at]), past.seldom[at], none)
     before = np.arange(hours.shape[1]) - np.searchsorted(hours[0], hours[0], side="left")
     score = destination_surprise(
-        before[hour_of].astype(np.float64), hours[1][hour_of] / HOURS, met.sent, met.rank, channel, usual, options
+        before[hour_of].astype(np.float64),
+        hours[1][hour_of] / HOURS,
+        met.sent,
+        met.rank,
+        met.seldom,
+        channel,
+        usual,
+        options,
     )
     best = np.full(hours.shape[1], -np.inf)
     np.maximum.at(best, hour_of, score)

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from ebbtide.finding.cap import capped
 from ebbtide.finding.finding import HELD_BACK, Finding
-from ebbtide.finding.fleet import AT_ONCE_NS, gather
+from ebbtide.finding.fleet import AT_ONCE_NS, SAME_CAUSE_NS, gather, gather_by_receiver
 from ebbtide.finding.joined import is_joined, with_kept
 from ebbtide.series import HOUR_NS, Entity
 
@@ -38,11 +38,15 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EpisodeKey:
-    """What makes findings the same matter: detection, its major version, entity."""
+    """What makes findings the same matter: detection, its major version, entity, whether it is about a fleet.
+
+    A finding about a fleet has an entity of its own (a cluster, a receiver), which may also be one that sends.
+    """
 
     detection_id: str
     major: int
     entity: Entity
+    is_fleet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,8 @@ class Step:
 
 def key_of(finding: Finding) -> EpisodeKey:
     """The key of the episode a finding belongs to."""
-    return EpisodeKey(finding.detection_id, int(finding.detection_version.partition(".")[0]), finding.entity)
+    major = int(finding.detection_version.partition(".")[0])
+    return EpisodeKey(finding.detection_id, major, finding.entity, bool(finding.evidence.fleet))
 
 
 def advance(episodes: Iterable[Episode], findings: Iterable[Finding], now_ns: int) -> Step:
@@ -109,7 +114,7 @@ def advance(episodes: Iterable[Episode], findings: Iterable[Finding], now_ns: in
 
 
 def _gathered(known: Mapping[EpisodeKey, list[Episode]], findings: Iterable[Finding]) -> list[Finding]:
-    """The findings, with those of an event that hits many entities of a cluster at once as one about the fleet."""
+    """The findings, with those of an event that hits many entities of a cluster as one about the fleet."""
     result: list[Finding] = []
     groups: dict[EpisodeKey, list[Finding]] = {}
     for finding in findings:
@@ -118,21 +123,45 @@ def _gathered(known: Mapping[EpisodeKey, list[Episode]], findings: Iterable[Find
         if is_known or not is_joined(finding) or finding.evidence.fleet:
             result.append(finding)
         else:
-            fleet = EpisodeKey(key.detection_id, key.major, Entity(finding.entity.cluster, "", "", ""))
-            groups.setdefault(fleet, []).append(finding)
+            groups.setdefault(_about_cluster(key), []).append(finding)
     for key, fresh in groups.items():
         fresh.sort(key=lambda one: one.entity)
         alive = next((one.finding for one in reversed(known.get(key, [])) if _belongs(one, fresh[0])), None)
-        since_ns, until_ns = fresh[0].opened_ns - AT_ONCE_NS, fresh[0].opened_ns
-        recent = [
-            one.finding
-            for other, episodes in known.items()
-            if dataclasses.replace(other, entity=Entity(other.entity.cluster, "", "", "")) == key
-            for one in episodes
-            if since_ns < one.finding.opened_ns <= until_ns and not one.finding.evidence.fleet
-        ]
-        result += gather(fresh, recent, alive)
+        gathered = gather(fresh, _opened_within(AT_ONCE_NS, known, fresh[0], key), alive)
+        result += [one for one in gathered if one.evidence.fleet]
+        alone = [one for one in gathered if not one.evidence.fleet]
+        recent = _opened_within(SAME_CAUSE_NS, known, fresh[0], key)
+        result += gather_by_receiver(alone, recent, _receivers(known, fresh[0], key))
     return result
+
+
+def _about_cluster(key: EpisodeKey) -> EpisodeKey:
+    """The key of findings about the whole cluster."""
+    return dataclasses.replace(key, entity=Entity(key.entity.cluster, "", "", ""), is_fleet=True)
+
+
+def _opened_within(
+    span_ns: int, known: Mapping[EpisodeKey, list[Episode]], first: Finding, cluster: EpisodeKey
+) -> list[Finding]:
+    """Findings about one entity of the cluster that opened so shortly before this one."""
+    return [
+        one.finding
+        for key, episodes in known.items()
+        if not key.is_fleet and _about_cluster(key) == cluster
+        for one in episodes
+        if first.opened_ns - span_ns < one.finding.opened_ns <= first.opened_ns
+    ]
+
+
+def _receivers(known: Mapping[EpisodeKey, list[Episode]], first: Finding, cluster: EpisodeKey) -> dict[Entity, Finding]:
+    """The findings about receivers in the cluster that this one could belong to."""
+    return {
+        key.entity: one.finding
+        for key, episodes in known.items()
+        if key.is_fleet and key != cluster and _about_cluster(key) == cluster
+        for one in episodes
+        if _belongs(one, first)
+    }
 
 
 def _take(group: list[Episode], finding: Finding, changes: list[tuple[Change, Episode]]) -> None:

@@ -14,14 +14,16 @@ from ebbtide.detect.novelty_options import Channel
 @dataclass(frozen=True, slots=True)
 class NewPlaces:
     """New destinations of one kind: how many, their bytes, and the one that decided: its bytes and its rank by size
-    (0: the largest), as `rank` + 1 that large are what is surprising. `is_familiar`: others of the same process know
-    that one, or all of the workload met it in that hour."""
+    (0: the largest), as `rank` + 1 that large are what is surprising. `seldom` is the share of the cluster's contacts
+    that go to places no better known than that one (1 outside). `is_familiar`: others of the same process know it, or
+    all of the workload met it in that hour."""
 
     count: int
     sent: float
     deciding: float
     rank: int
     is_familiar: bool = False
+    seldom: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

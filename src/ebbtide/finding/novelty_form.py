@@ -66,14 +66,15 @@ def _fact(facts: Mapping[str, Any], name: str) -> float:
 
 def _places(one: NewPlaces) -> dict[str, object]:
     numbers = {"count": one.count, "sent": one.sent, "deciding": one.deciding, "rank": one.rank}
-    return {**numbers, "is_familiar": one.is_familiar}
+    return {**numbers, "is_familiar": one.is_familiar, "seldom": one.seldom}
 
 
 def _read_places(found: Mapping[str, Any] | None) -> NewPlaces | None:
     if found is None:
         return None
     sent, deciding = _finite(found["sent"]), _finite(found["deciding"])
-    return NewPlaces(int(found["count"]), sent, deciding, int(found["rank"]), bool(found.get("is_familiar", False)))
+    familiar, seldom = bool(found.get("is_familiar", False)), _finite(found.get("seldom", 1.0))
+    return NewPlaces(int(found["count"]), sent, deciding, int(found["rank"]), familiar, seldom)
 
 
 def _finite(value: Any) -> float:

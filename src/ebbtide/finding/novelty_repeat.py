@@ -31,6 +31,7 @@ def repeat_score(evidence: NoveltyEvidence, options: NoveltyOptions) -> float:
         np.array([is_inside for _, is_inside in kinds], np.bool_),
         np.array([one.deciding for one, _ in kinds], np.float64),
         np.array([one.rank for one, _ in kinds], np.int64),
+        np.array([one.seldom for one, _ in kinds], np.float64),
         np.array([one.is_familiar for one, _ in kinds], np.bool_),
     )
     scale = NoveltyScale(np.array(evidence.usual), np.array(evidence.shift))

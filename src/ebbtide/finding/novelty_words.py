@@ -11,7 +11,7 @@ from ebbtide.finding.headline import amount_text, subject, where_to
 from ebbtide.finding.novelty_evidence import NewPlaces, NoveltyEvidence
 from ebbtide.finding.novelty_repeat import facts_of
 from ebbtide.finding.outbound_words import period_text, surprise_text
-from ebbtide.finding.text import count_text, rfc3339
+from ebbtide.finding.text import count_text, percent_text, rfc3339
 from ebbtide.series import Entity
 
 _NAMES = {
@@ -73,6 +73,13 @@ def _count(new: NewPlaces, where: str) -> str:
     return f"{places} {where}".strip()
 
 
+def _seldom(new: NewPlaces) -> str:
+    """How little known the deciding place is in its cluster, where that says something."""
+    if new.seldom > 0.5:
+        return ""
+    return f"; {percent_text(new.seldom)} of the cluster's contacts go to places so little known"
+
+
 def is_beacon(evidence: NoveltyEvidence) -> bool:
     """Whether it is the even beat to a new place that decided, and no fan-out."""
     is_beating = evidence.main is Channel.FAN_OUT and evidence.facts["steady_hours"] > 0
@@ -106,7 +113,7 @@ def explain_novelty(evidence: NoveltyEvidence, unit: str) -> list[str]:
     ]
     for new, where in ((evidence.outside, "outside"), (evidence.inside, "in the cluster")):
         if new is not None:
-            lines.append(f"{amount_text(new.sent, unit)} to {_count(new, where)}, new to it.")
+            lines.append(f"{amount_text(new.sent, unit)} to {_count(new, where)}, new to it{_seldom(new)}.")
     if facts["days"]:
         lines.append(
             f"Known for {count_text(facts['days'])} days, with {count_text(facts['outside'])} hours that brought new "
@@ -155,7 +162,7 @@ def _met(evidence: NoveltyEvidence, channel: Channel, unit: str) -> str:
     where = ", mostly to a place new to the whole fleet" if facts["is_stranger"] else ""
     if channel in (Channel.OUTSIDE, Channel.INSIDE):
         new = evidence.outside if channel is Channel.OUTSIDE else evidence.inside
-        return "" if new is None else f"{amount_text(new.sent, unit)} to {_count(new, '')}"
+        return "" if new is None else f"{amount_text(new.sent, unit)} to {_count(new, '')}{_seldom(new)}"
     if channel is Channel.PROCESS:
         days = f"{count_text(facts['workload_days'])} days of its workload"
         many = f"{count_text(facts['processes'])} others came in" if facts["processes"] else "the first in"

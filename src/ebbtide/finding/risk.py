@@ -46,11 +46,19 @@ def risk_of(detection: Detection, entity: Entity, confidence: float | None = Non
     """
     spec = detection.risk
     sure = spec.confidence if confidence is None else min(max(confidence, 0.0), 100.0)
-    parts = [entity.cluster, entity.namespace, entity.workload]
-    if spec.object == "entity":
-        parts.append(entity.process)
-    name = entity.cluster if spec.object == "cluster" else "/".join(_path_part(part) for part in parts)
+    name = entity.cluster
+    if spec.object != "cluster":
+        name = path_of(entity) + (f"/{_path_part(entity.process)}" if spec.object == "entity" else "")
     return Risk(spec.impact * sure / 100, spec.impact, sure, name, spec.object_type)
+
+
+def path_of(entity: Entity) -> str:
+    """The workload of an entity as an object of risk.
+
+    >>> path_of(Entity("prod", "", "a/b", "curl"))
+    'prod/-/a%2Fb'
+    """
+    return "/".join(_path_part(part) for part in (entity.cluster, entity.namespace, entity.workload))
 
 
 def _path_part(name: str) -> str:

@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ebbtide.errors import NoDataError
 from ebbtide.lab.simulate_minutes import METRICS, MinuteMaker
 from ebbtide.lab.simulate_plan import INTERVAL_S
 from ebbtide.lab.simulate_traffic import Simulation
-from ebbtide.series import DAY_NS, MINUTE_NS, SECOND_NS, Endpoint, Entity, Float64
+from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Endpoint, Entity, Float64
 from ebbtide.store.contacts import Span
 from ebbtide.store.reading import Grouping
 from ebbtide.store.store import Store
 
-#: An entity is long silent if it sent nothing in this share of the history, its end.
+#: An entity is long silent if it has sent, but nothing in this share of the history, its end.
 SILENT_SHARE = 0.7
 _BYTES = ("tcp.bytes", "net.bytes", "udp.bytes")
 
@@ -29,12 +30,14 @@ _BYTES = ("tcp.bytes", "net.bytes", "udp.bytes")
 class Ground:
     """History and surroundings. `sent` (entities, minutes) are bytes of `bytes_metric` from `start_ns` on.
 
-    NaN where the source was not heard. `contacts` are the places an entity ever sent to. `interval_s` is the source's.
+    NaN where the source was not heard. `spoke` (entities, hours): whether it sent bytes of any protocol in that hour.
+    `contacts` are the places an entity ever sent to. `interval_s` is the source's.
     """
 
     entities: tuple[Entity, ...]
     start_ns: int
     sent: Float64
+    spoke: NDArray[np.bool_]
     contacts: dict[Entity, frozenset[Endpoint]]
     metrics: frozenset[str]
     interval_s: int
@@ -63,10 +66,15 @@ class Ground:
         return np.where(inside, row[np.clip(at, 0, len(row) - 1)], np.nan)
 
     def silent(self, before_ns: int) -> tuple[Entity, ...]:
-        """Entities that sent nothing in the last SILENT_SHARE of the time before an instant."""
-        last = (before_ns - self.start_ns) // MINUTE_NS
-        late = np.nan_to_num(self.sent[:, int(last * (1 - SILENT_SHARE)) : last]).sum(axis=1)
-        return tuple(entity for entity, sent in zip(self.entities, late, strict=True) if sent == 0)
+        """Entities that sent once, by any protocol, and not in the last SILENT_SHARE of the time before an instant.
+
+        One that never sent is none of them: it would be a new process, and is a scenario of its own.
+        """
+        last = (before_ns - self.start_ns) // HOUR_NS
+        first = int(last * (1 - SILENT_SHARE))
+        before, late = self.spoke[:, :first], self.spoke[:, first:last]
+        is_silent = np.asarray(before.any(axis=1) & ~late.any(axis=1))
+        return tuple(entity for entity, silent in zip(self.entities, is_silent, strict=True) if silent)
 
     def active(self, before_ns: int) -> tuple[Entity, ...]:
         """Entities that sent something on the day before an instant."""
@@ -85,15 +93,17 @@ def ground_of_store(store: Store, until_ns: int | None = None, most: int = 1000)
     first = span[0] // DAY_NS * DAY_NS
     last = until_ns if until_ns is not None else -(-span[1] // MINUTE_NS) * MINUTE_NS
     grouping = Grouping(np.arange(len(entities), dtype=np.int32), np.arange(len(entities)), entities)
-    metric = next(name for name in _BYTES if name in metrics)
-    days = [
-        store.minutes.of(grouping, (metric,), at, min(at + DAY_NS, last)).sent[:, 0]
-        for at in range(first, last, DAY_NS)
-    ]
+    of_bytes = tuple(name for name in _BYTES if name in metrics)
+    days, spoke = [], []
+    for at in range(first, last, DAY_NS):
+        sent = store.minutes.of(grouping, of_bytes, at, min(at + DAY_NS, last)).sent
+        days.append(sent[:, 0].copy())
+        spoke.append(by_hour(np.asarray((np.nan_to_num(sent) > 0).any(axis=1))))
     intervals = store.reading.intervals_s(last)
     interval_s = int(np.median(list(intervals.values()))) if intervals else 60
     contacts = _contacts(store, range(len(entities)), first, last)
-    return Ground(entities, first, np.concatenate(days, axis=1), contacts, metrics, interval_s)
+    sent = np.concatenate(days, axis=1)
+    return Ground(entities, first, sent, np.concatenate(spoke, axis=1), contacts, metrics, interval_s)
 
 
 def _contacts(store: Store, numbers: Sequence[int], first: int, last: int) -> dict[Entity, frozenset[Endpoint]]:
@@ -108,8 +118,12 @@ def ground_of_simulation(simulation: Simulation, most: int = 1000) -> Ground:
     plan = simulation.plan
     maker = MinuteMaker(simulation)
     metric = METRICS.index("tcp.bytes")
-    # A copy, or each piece would keep all metrics of all entities.
-    parts = [maker.of(*piece).sent[:most, metric].copy() for piece in simulation.pieces()]
+    of_bytes = [METRICS.index(name) for name in _BYTES if name in METRICS]
+    parts, spoke = [], []
+    for piece in simulation.pieces():
+        made = maker.of(*piece).sent[:most]
+        parts.append(made[:, metric].copy())  # or each piece would keep all metrics of all entities
+        spoke.append((np.nan_to_num(made[:, of_bytes]) > 0).any(axis=1))
     places: dict[Entity, set[Endpoint]] = {}
     for edge in plan.edges:
         for near, far in ((edge.client, edge.server), (edge.server, edge.client)):
@@ -118,4 +132,21 @@ def ground_of_simulation(simulation: Simulation, most: int = 1000) -> Ground:
                 places.setdefault(entity, set()).add(plan.parties[far].endpoint)
     contacts = {entity: frozenset(found) for entity, found in places.items()}
     start_ns, sent = plan.parameters.start_s * SECOND_NS, np.concatenate(parts, axis=1)
-    return Ground(maker.entities[:most], start_ns, sent, contacts, frozenset(METRICS), INTERVAL_S)
+    return Ground(
+        maker.entities[:most],
+        start_ns,
+        sent,
+        by_hour(np.concatenate(spoke, axis=1)),
+        contacts,
+        frozenset(METRICS),
+        INTERVAL_S,
+    )
+
+
+def by_hour(minutes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether anything is so in each hour, (rows, hours) from (rows, minutes); the last hour may be short.
+
+    >>> by_hour(np.array([[False] * 60 + [True]])).tolist()
+    [[False, True]]
+    """
+    return np.logical_or.reduceat(minutes, np.arange(0, minutes.shape[1], 60), axis=1)

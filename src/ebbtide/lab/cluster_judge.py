@@ -28,7 +28,8 @@ _ROUNDS = 1000
 class Told:
     """One row a detection gave at one tick: `entity` as it names it, above the line over [from_ns, to_ns).
 
-    `at_ns` is the tick, `score` how far above the line, in the detection's own unit: more is more surprising.
+    `at_ns` is the tick, `score` how far above the line, in the detection's own unit: more is more surprising. `fleet`
+    is the uid of the finding about many entities that told it, "" where it was told by itself.
     """
 
     detection: str
@@ -37,6 +38,7 @@ class Told:
     to_ns: int
     at_ns: int
     score: float
+    fleet: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def _fields(entity: Entity) -> tuple[str, str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Rows of one entity that belong together, all detections alike."""
+    """Rows of one entity, or told by one finding about a fleet, that belong together, all detections alike."""
 
     entity: Entity
     from_ns: int
@@ -69,14 +71,19 @@ class Finding:
 
 
 def findings(rows: Iterable[Told], merge_ns: int = MERGE_NS) -> list[Finding]:
-    """Rows joined per entity over gaps of up to `merge_ns`, by start; each told when its first row was."""
-    by_entity: dict[Entity, list[Told]] = {}
+    """Rows joined per entity, or fleet, over gaps of up to `merge_ns`, by start; each told when its first row was.
+
+    One about a fleet counts for the first entity it told.
+    """
+    by_matter: dict[Entity | str, list[Told]] = {}
     for row in rows:
-        by_entity.setdefault(row.entity, []).append(row)
+        by_matter.setdefault(row.fleet or row.entity, []).append(row)
     found: list[Finding] = []
-    for entity, of_entity in by_entity.items():
+    for of_matter in by_matter.values():
         current: Finding | None = None
-        for row in sorted(of_entity, key=lambda one: (one.from_ns, one.at_ns)):
+        of_matter.sort(key=lambda one: (one.from_ns, one.at_ns, one.entity))
+        entity = of_matter[0].entity
+        for row in of_matter:
             if current is not None and row.from_ns <= current.to_ns + merge_ns:
                 at_ns = min(current.at_ns, row.at_ns)
                 current = Finding(entity, current.from_ns, max(current.to_ns, row.to_ns), at_ns)

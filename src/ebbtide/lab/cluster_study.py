@@ -18,6 +18,7 @@ from ebbtide.detect.detection import Detection, Key
 from ebbtide.engine import Evaluation
 from ebbtide.errors import NoDataError, UsageError
 from ebbtide.finding.finding import Finding
+from ebbtide.finding.lifecycle import Episode, advance
 from ebbtide.lab.cluster_ground import Ground, ground_of_store
 from ebbtide.lab.cluster_inject import Injection, Plot, fits, plant_round
 from ebbtide.lab.cluster_judge import GRACE_NS, Exposure, Told, names
@@ -121,18 +122,31 @@ def default_span(store: Store) -> Span:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
-    """What detections told of a store as it is: the rows, and how many pairs were looked at, by detection."""
+    """What detections told of a store as it is: the rows, and how many pairs were looked at, by detection.
+
+    Findings become episodes as in the service, so that a row knows the finding about a fleet that told it.
+    """
 
     told: list[Told] = field(default_factory=list)
     scored: dict[str, int] = field(default_factory=dict)
+    episodes: dict[str, tuple[Episode, ...]] = field(default_factory=dict)
 
     def add(self, detection: Detection, evaluation: Evaluation, score: Score) -> None:
         """Take the next tick of a detection in."""
         self.scored[detection.id] = self.scored.get(detection.id, 0) + evaluation.scored
+        known = self.episodes.get(detection.id, ())
+        self.episodes[detection.id] = advance(known, evaluation.findings, evaluation.now_ns).episodes
+        alone = {(one.finding.entity, one.finding.last_ns) for one in self.episodes[detection.id]}
+        fleets = {
+            (member.entity, one.finding.last_ns): one.finding.uid
+            for one in self.episodes[detection.id]
+            for member in one.finding.evidence.fleet
+        }
         for finding in evaluation.findings:
-            self.told.append(
-                Told(detection.id, finding.entity, finding.opened_ns, finding.end_ns, finding.at_ns, score(finding))
-            )
+            key = finding.entity, finding.last_ns
+            fleet = "" if key in alone else fleets.get(key, "")
+            span = finding.opened_ns, finding.end_ns, finding.at_ns
+            self.told.append(Told(detection.id, finding.entity, *span, score(finding), fleet))
 
 
 class Study:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ebbtide.detect.novelty_options import NoveltyOptions
 from ebbtide.detect.novelty_scale import FirstContacts
 from ebbtide.series import Entity, Float64, Int64
+from ebbtide.store.callers import Callers
 from ebbtide.store.connection import query
 from ebbtide.store.identity import Identity
 from ebbtide.store.places import place_numbers
@@ -32,7 +33,8 @@ class KnownContacts:
     number where never), `last_day` that was not silent (-1: none), `wakings`, `most_sent` of a day, `had_udp`, records
     by the hour. `place_of` (endpoints,) are the places' numbers, `pairs` all (entity, place) ever met, sorted,
     `first_met` (pairs,) the hours of that, `places` the places ever sent to, sorted. `past` are first contacts; its
-    rows are entity numbers. `heard` has the heard days of each cluster, ascending.
+    rows are entity numbers. `callers` say how well known each place inside is. `heard` has the heard days of each
+    cluster, ascending.
     """
 
     day: int
@@ -48,18 +50,21 @@ class KnownContacts:
     most_destinations: Float64
     most_sockets: Float64
     past: FirstContacts
+    callers: Callers
     heard: dict[str, Int64]
 
-    def entities_of(self, process: str, names: Sequence[Entity]) -> Int64:
-        """Numbers of the entities with this process that had ever sent; `names` by number, later ones included."""
+    def entities_of(self, process: str, names: Sequence[Entity], days: int) -> Int64:
+        """Numbers of the entities with this process that sent first so many days ago; `names` by number, later ones
+        included."""
         numbers = [at for at, one in enumerate(names[: len(self.first_hour)]) if one.process == process]
         found = np.array(numbers, np.int64)
-        return found[self.first_hour[found] < NEVER]
+        return found[self.first_hour[found] <= (self.day - days) * HOURS]
 
-    def is_met(self, place: int, entities: Int64) -> bool:
-        """Whether any of these entities had ever sent to a place."""
+    def is_met(self, place: int, entities: Int64, days: int) -> bool:
+        """Whether any of these entities sent to a place first so many days ago."""
         keys = pair_keys(entities, np.full(len(entities), place, np.int64))
-        return bool(len(entities)) and bool(among(keys, self.pairs).any())
+        old = self.first_met <= (self.day - days) * HOURS
+        return bool(len(entities)) and bool(among(keys, self.pairs[old]).any())
 
     def heard_between(self, cluster: str, from_day: int, to_day: int) -> int:
         """Heard days of a cluster in [from_day, to_day)."""
@@ -119,7 +124,8 @@ def read_known(con: duckdb.DuckDBPyConnection, identity: Identity, day: int, opt
         had_udp=_spread(life, "had_udp", np.zeros(len(entities), np.bool_)),
         most_destinations=_spread(most, "destinations", np.zeros(len(entities))),
         most_sockets=_spread(most, "sockets", np.zeros(len(entities))),
-        past=FirstContacts(*(np.empty(0, np.int64),) * 2, np.empty(0), np.empty(0, np.bool_), np.empty(0)),
+        past=FirstContacts(*(np.empty(0, np.int64),) * 2, np.empty(0), np.empty(0, np.bool_), np.empty(0), np.empty(0)),
+        callers=Callers.of(pairs, entities, options.seldom_doubt),
         heard=_heard(con, day * HOURS),
     )
     return _with_past(known, entities, hour, sent, int(met["hour"].min(initial=NEVER)))
@@ -148,8 +154,9 @@ def _with_past(
     begin = (np.maximum(known.first_hour, oldest_hour) + HOURS)[entity]
     counts = (hour >= begin) & (sent > 0)
     inside = (known.pairs["place"] & 1).astype(np.bool_)
+    seldom = np.where(inside, known.callers.seldom(entity, known.pairs["place"], known=1), 1.0)
     past = FirstContacts(
-        entity[counts].copy(), (hour - begin)[counts], sent[counts], inside[counts],
+        entity[counts].copy(), (hour - begin)[counts], sent[counts], inside[counts], seldom[counts],
         days_known(known, entities, oldest_hour),
     )  # fmt: skip
     return replace(known, past=past)

@@ -37,7 +37,7 @@ class DestinationRow:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A finding in a list."""
+    """A finding in a list; `members` is how many entities it is about, 0 for its own alone."""
 
     uid: str
     detection: str
@@ -55,13 +55,14 @@ class Row:
     bucket_ns: int
     metrics: tuple[MetricRow, ...]
     destinations: tuple[DestinationRow, ...]
+    members: int = 0
 
 
 #: What `row_of` reads, in its order. Hits, which are most of a document, are not among it.
 COLUMNS = (
     "uid, detection, cluster, namespace, workload, process, risk, opened_ns, last_ns, closed_ns, reopened, peak_count, "
     "hidden, headline, risk_object, verdict, document ->> '$.evidence.bucket_ns', "
-    "document ->> '$.evidence.destinations', "
+    "document ->> '$.evidence.destinations', coalesce(json_array_length(document -> '$.evidence.fleet'), 0), "
     + ", ".join(f"document -> '$.evidence.metrics[*].{name}'" for name in MetricRow.__slots__)
 )
 
@@ -69,7 +70,7 @@ COLUMNS = (
 def row_of(found: tuple[Any, ...]) -> Row:
     """The record of a row of `COLUMNS`."""
     (uid, detection, cluster, namespace, workload, process, risk, opened_ns, last_ns, closed_ns, reopened, count,
-     hidden, headline, risk_object, verdict, bucket_ns, destinations, *metrics) = found  # fmt: skip
+     hidden, headline, risk_object, verdict, bucket_ns, destinations, members, *metrics) = found  # fmt: skip
     columns = [[json.loads(cell) for cell in column] for column in metrics]
     return Row(
         *(uid, detection, Entity(cluster, namespace, workload, process), risk, opened_ns, last_ns, closed_ns),
@@ -77,6 +78,7 @@ def row_of(found: tuple[Any, ...]) -> Row:
         int(bucket_ns),
         tuple(_metric(cells) for cells in zip(*columns, strict=True)),
         tuple(_destination(one) for one in json.loads(destinations)),
+        members,
     )
 
 

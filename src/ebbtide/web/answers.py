@@ -51,7 +51,9 @@ class Where(BaseModel):
 
 
 class FindingRow(BaseModel):
-    """A finding in a list. `deviations` of its worst bucket above the mean; null where there was no spread."""
+    """A finding in a list. `deviations` of its worst bucket above the mean; null where there was no spread. `members`:
+    how many entities it is about, 0 for its own alone.
+    """
 
     uid: str
     detection: str
@@ -68,6 +70,7 @@ class FindingRow(BaseModel):
     headline: str
     deviations: float | None
     destinations: list[Where]
+    members: int = 0
 
     @classmethod
     def of(cls, one: Row) -> FindingRow:
@@ -81,6 +84,7 @@ class FindingRow(BaseModel):
                 Where(name=place.name, kind=place.kind, share=place.share, is_new=place.is_new)
                 for place in one.destinations
             ],
+            members=one.members,
         )  # fmt: skip
 
 
