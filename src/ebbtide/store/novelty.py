@@ -1,6 +1,7 @@
 """What every entity met in the hour before an instant, beside all it had met before: nothing later is read.
 
-The past comes from a day's `KnownContacts`, kept in memory; today's full hours from edges, the rest from samples.
+The past comes from a day's `KnownContacts`, kept in memory; today's full hours from edges, the rest from samples
+(`piece_sums`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from ebbtide.store.identity import Identity
 from ebbtide.store.known_contacts import ATTACK_MASK, HOURS, KnownContacts, among, pair_keys, read_known
 from ebbtide.store.learned_novelty import LearnedNovelty, learn
 from ebbtide.store.opened_days import OpenedCache
+from ebbtide.store.piece_sums import PieceReading
 from ebbtide.store.places import place_numbers
-from ebbtide.store.segments import CommittedSegments
 from ebbtide.store.steady_contacts import SteadyContacts, read_steady
 
 OPTIONS = NoveltyOptions()
@@ -53,11 +54,11 @@ class NoveltyReading:
     """Reads what novelty is judged with."""
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, identity: Identity, segments: CommittedSegments, cache: OpenedCache
+        self, con: duckdb.DuckDBPyConnection, identity: Identity, pieces: PieceReading, cache: OpenedCache
     ) -> None:
         self._con = con
         self._identity = identity
-        self._segments = segments
+        self._pieces = pieces
         self._cache = cache
 
     def known(self, now_ns: int, options: NoveltyOptions) -> KnownContacts:
@@ -80,23 +81,21 @@ class NoveltyReading:
 
     def hour(self, now_ns: int, known: KnownContacts) -> HourContacts:
         """What was sent in (now - 1 h, now], and what of it is new."""
-        from_ns = now_ns - HOUR_NS
-        first_hour = from_ns // HOUR_NS
-        samples = self._segments.between(first_hour * HOUR_NS, now_ns + 1)
-        rows = self._con.execute(query("novelty_hour").replace("{samples}", samples), {"from": from_ns}).fetchnumpy()
+        first_hour = (now_ns - HOUR_NS) // HOUR_NS
+        rows = self._pieces.exchanged(now_ns)
         today = {"first": known.day * HOURS, "last": first_hour, "attacks": ATTACK_MASK}
         edges = self._con.execute(query("novelty_today"), today).fetchnumpy()
         place_of = self._place_of(known)
-        judged = np.asarray(rows["is_judged"], np.bool_)
-        entity, place = np.asarray(rows["entity"], np.int64), place_of[np.asarray(rows["endpoint"], np.int64)]
+        judged = rows.is_judged
+        entity, place = rows.entity, place_of[rows.endpoint]
         early = np.flatnonzero(~judged)
         earlier_entity = np.concatenate([np.asarray(edges["entity"], np.int64), entity[early]])
         earlier_place = np.concatenate([place_of[np.asarray(edges["endpoint"], np.int64)], place[early]])
-        earlier_sent = np.concatenate([np.asarray(edges["sent"], np.float64), np.asarray(rows["sent"])[early]])
+        earlier_sent = np.concatenate([np.asarray(edges["sent"], np.float64), rows.sent[early]])
         before = np.full(len(self._identity.entities), np.nan)
         before[earlier_entity] = 0.0
         np.add.at(before, earlier_entity, earlier_sent)
-        columns = {name: np.asarray(rows[name], np.float64)[judged] for name in _SUMS}
+        columns = {name: getattr(rows, name)[judged] for name in _SUMS}
         earlier = pair_keys(earlier_entity, earlier_place)
         steady = self._steady(now_ns // HOUR_NS, known, place_of)
         return _judged(entity[judged], place[judged], columns, known, earlier, before, steady)

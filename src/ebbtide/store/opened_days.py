@@ -21,7 +21,8 @@ from ebbtide.store.known_contacts import KnownContacts
 from ebbtide.store.learned_days import OPTIONS, SHARD, LearnedDays
 from ebbtide.store.learned_novelty import LearnedNovelty
 from ebbtide.store.pairs import Pairs
-from ebbtide.store.segments import CommittedSegments
+from ebbtide.store.piece_sums import PieceReading
+from ebbtide.store.pieces import PieceCache
 from ebbtide.store.steady_contacts import SteadyContacts
 from ebbtide.store.trailing_sums import TrailingReading, TrailingSums
 from ebbtide.store.usual_mixes import UsualMix
@@ -54,6 +55,8 @@ class OpenedCache:
         self._learned: list[tuple[KnownContacts, LearnedNovelty]] = []
         self._steady: SteadyContacts | None = None
         self._most = most
+        #: What samples come to by piece of time; it is voided by what is stored, not by what is learned.
+        self.pieces = PieceCache()
         #: Grows when something is learned again.
         self.revision = 0
 
@@ -159,11 +162,9 @@ def _reference(parts: list[DayReference]) -> DayReference:
 class OutboundReading:
     """Everything the outbound detector is judged with, as of an instant."""
 
-    def __init__(
-        self, learned: LearnedDays, sums: TrailingReading, segments: CommittedSegments, cache: OpenedCache
-    ) -> None:
+    def __init__(self, learned: LearnedDays, sums: TrailingReading, pieces: PieceReading, cache: OpenedCache) -> None:
         self.learned = learned
-        self._segments = segments
+        self._pieces = pieces
         self._sums = sums
         self._cache = cache
 
@@ -177,4 +178,4 @@ class OutboundReading:
 
     def hour_mix(self, now_ns: int, opened: Opened) -> SentMix:
         """Where each entity's bytes of the last hour went, by its number (entities,)."""
-        return self.learned.mixes.hour(now_ns, self._segments, opened.mix)
+        return self.learned.mixes.hour(now_ns, self._pieces.exchanged(now_ns), opened.mix)

@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from ebbtide.errors import ConfigError, EbbtideError, ServiceError
-from ebbtide.series import HOUR_NS, Batch, Counts, Entity
+from ebbtide.series import HOUR_NS, Batch, Counts, Entity, Int64
 from ebbtide.store import append, backfill, exports, learning, retention
 from ebbtide.store.arrivals import Arrivals
 from ebbtide.store.backup import backup
@@ -30,6 +30,7 @@ from ebbtide.store.derivation import Derivation
 from ebbtide.store.identity import Identity
 from ebbtide.store.opened_days import OpenedCache
 from ebbtide.store.outbox import Outbox
+from ebbtide.store.pieces import ends_of
 from ebbtide.store.segments import CommittedSegments, Segments
 from ebbtide.store.view import View
 
@@ -141,6 +142,15 @@ class Store(View):
         self._show(Identity.load(self._con), self._segments)
         self._dirty = {row[0] for row in self._con.execute("SELECT hour FROM dirty_hours").fetchall()}
         self._arrivals: Arrivals | None = None
+        self._touched: list[Int64] = []
+        self._cache.pieces.forget()
+
+    def _touch(self, end_ns: Int64) -> None:
+        """Void what is kept of the time in which samples end that this transaction changes: now, and once others see
+        them, since what they read until then is of before.
+        """
+        self._touched.append(end_ns)
+        self._cache.pieces.void(end_ns)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -159,6 +169,8 @@ class Store(View):
                 with transaction(self._con):
                     yield
                 self._segments.publish()
+                while self._touched:
+                    self._cache.pieces.void(self._touched.pop())
             except BaseException:  # also on Ctrl-C: memory must not run ahead of the file
                 self._read_back()
                 raise
@@ -190,6 +202,7 @@ class Store(View):
                 origin=origin,
                 oldest_ns=oldest_ns,
             )
+            self._touch(batch.end_ns)
             self.progress.add_late(done.late)
             self.identity.saved()
         return done
@@ -223,6 +236,7 @@ class Store(View):
                 self._con, self.identity, self._segments, self._dirty, self.arrivals, batch,
                 hour=hour, origin=origin, is_continued=is_continued, is_live_replaced=is_live_replaced,
             )  # fmt: skip
+            self._touch(ends_of(hour))
             self.identity.saved()
         return done
 
@@ -343,7 +357,10 @@ class Store(View):
         """Drop what `policy` no longer keeps at `now_ns`; how many rows of each table, and of each over the budget."""
         with self._deriving, self.lock:
             try:
-                return retention.apply(self._con, self._segments, now_ns, policy)
+                dropped = retention.apply(self._con, self._segments, now_ns, policy)
+                if any(name.startswith("samples") for name in dropped):
+                    self._cache.pieces.forget()
+                return dropped
             except BaseException:  # also on Ctrl-C: memory must not run ahead of the file
                 self._read_back()
                 raise

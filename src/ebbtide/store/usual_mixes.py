@@ -18,8 +18,8 @@ from ebbtide.series import HOUR_NS, Float64, Int32, Int64
 from ebbtide.store.connection import query
 from ebbtide.store.identity import Identity
 from ebbtide.store.known_contacts import ATTACK_MASK, pair_keys
+from ebbtide.store.piece_sums import Exchanged
 from ebbtide.store.places import place_numbers
-from ebbtide.store.segments import CommittedSegments
 
 #: The place of an endpoint without a name.
 NOWHERE = 0
@@ -154,12 +154,11 @@ class MixReading:
         by_hour = SentMix(*(getattr(mix, name).reshape(shape) for name in SentMix.__slots__))
         return ClosedMix(entities.astype(np.int32), by_hour)
 
-    def hour(self, now_ns: int, segments: CommittedSegments, usual: UsualMix) -> SentMix:
-        """The hour up to `now_ns`, by the entity's number (entities,)."""
-        samples = segments.between(now_ns - HOUR_NS + 1, now_ns + 1)
-        found = self._con.execute(query("places_sent").replace("{samples}", samples)).fetchnumpy()
-        found["hour"] = np.full(len(found["entity"]), (now_ns - 1) // HOUR_NS % HOURS)
-        rows = _rows(found)
+    def hour(self, now_ns: int, exchanged: Exchanged, usual: UsualMix) -> SentMix:
+        """The hour up to `now_ns`, by the entity's number (entities,), from what was exchanged by then."""
+        at = np.flatnonzero(exchanged.is_judged & (exchanged.sent > 0))
+        hours = np.full(len(at), (now_ns - 1) // HOUR_NS % HOURS)
+        rows = EndpointSent(exchanged.entity[at], exchanged.endpoint[at], hours, exchanged.sent[at])
         return usual.mix(rows.entity, len(self._identity.entities), rows, self.place_of(usual.place_of))
 
 

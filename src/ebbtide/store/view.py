@@ -27,6 +27,7 @@ from ebbtide.store.notices import Notices
 from ebbtide.store.novelty import NoveltyReading
 from ebbtide.store.opened_days import OpenedCache, OutboundReading
 from ebbtide.store.outbox import Outbox
+from ebbtide.store.piece_sums import PieceReading
 from ebbtide.store.plans import Plans
 from ebbtide.store.profile import Profile
 from ebbtide.store.progress import Progress
@@ -50,6 +51,7 @@ class View:
     filters: Filters
     outbox: Outbox
     outbound: OutboundReading
+    pieces: PieceReading
     progress: Progress
     notices: Notices
     plans: Plans
@@ -76,8 +78,11 @@ class View:
         self.findings = Findings(con, self.transaction)
         self.filters = Filters(con, self.transaction)
         days = LearnedDays(con, identity, self.floors)
-        self.outbound = OutboundReading(days, TrailingReading(con, identity, segments), segments, self._cache)
-        self.novelty = NoveltyReading(con, identity, segments, self._cache)
+        self.pieces = PieceReading(con, identity, segments, self._cache.pieces)
+        self.outbound = OutboundReading(
+            days, TrailingReading(con, identity, segments, self.pieces), self.pieces, self._cache
+        )
+        self.novelty = NoveltyReading(con, identity, self.pieces, self._cache)
         self.outbox = Outbox(con, self.transaction)
         self.progress = Progress(con, self.transaction)
         self.notices = Notices(con, self.transaction)

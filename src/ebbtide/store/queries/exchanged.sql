@@ -1,10 +1,6 @@
--- What each entity exchanged with each endpoint it sent to in the samples given ({samples}), apart for those that end by
--- $from (the part of that hour which is not judged) and after it.
-WITH totals AS (
-    SELECT series, end_ns > $from AS is_judged, sum(value) AS value
-    FROM {samples} WHERE NOT isnan(value) AND value > 0 GROUP BY ALL
-),
-named AS (
+-- What each entity exchanged with each endpoint it sent to, from sums of series (`totals`), apart for what is judged and
+-- what came before it.
+WITH named AS (
     SELECT sender, receiver, source, destination, is_judged, value, metrics.name AS metric
     FROM totals JOIN series USING (series) JOIN metrics ON metrics.metric = series.metric
 ),
