@@ -19,12 +19,46 @@ def test_every_interval_divides_an_hour():
     assert all(3600 % one == 0 for one in INTERVALS_S)
 
 
-@given(st.sets(st.integers(0, 100)))
-def test_runs_cover_each_hour_once_and_stay_within_a_segment(hours):
-    runs = _runs(sorted(hours))
+@given(st.sets(st.integers(0, 100)), st.lists(st.sampled_from([0, 10, 400_000, 2_000_000]), min_size=17, max_size=17))
+def test_runs_cover_each_hour_once_and_are_a_segment_or_small(hours, sizes):
+    runs = list(_runs(sorted(hours), sizes.__getitem__))
 
     assert [hour for first, last in runs for hour in range(first, last)] == sorted(hours)
-    assert all(first // 6 == (last - 1) // 6 for first, last in runs)
+    for first, last in runs:
+        segments = range(first // 6, (last - 1) // 6 + 1)
+        assert len(segments) == 1 or (sum(sizes[one] for one in segments) <= 1_000_000 and last - first <= 24)
+
+
+def test_small_segments_are_derived_together_up_to_a_day_and_large_ones_apart():
+    hours = [*range(4, 40), 50]
+
+    assert list(_runs(hours, lambda _: 1000)) == [(4, 28), (28, 40), (50, 51)]
+    assert list(_runs(hours, lambda _: 600_000)) == [
+        (4, 6),
+        (6, 12),
+        (12, 18),
+        (18, 24),
+        (24, 30),
+        (30, 36),
+        (36, 40),
+        (50, 51),
+    ]
+    assert list(_runs([], lambda _: 1000)) == []
+
+
+def test_hours_derived_together_are_as_those_derived_one_by_one():
+    points = [Point(86_400 + 600 * at, at, span_s=700, label=str(at % 3)) for at in range(1, 150)]
+
+    def summaries(*until: int) -> list[object]:
+        with Store.open() as store:
+            store.append(batch_of(points), store.begin("import", "test"))
+            for hour in until:
+                store.roll_up(hour * HOUR_NS)
+            tables = ("hours", "edges", "coverage", "due_hours")
+            assert store.ask("SELECT count(*) FROM hours") == [(25,)]
+            return [store.ask(f"SELECT * FROM {table} ORDER BY ALL") for table in tables]
+
+    assert summaries(50) == summaries(*range(25, 51))
 
 
 def test_hours_that_have_not_passed_wait():

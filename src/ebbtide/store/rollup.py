@@ -7,8 +7,7 @@ merged only when every hour of it has passed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator
 
 import duckdb
 import numpy as np
@@ -17,13 +16,16 @@ import pyarrow as pa
 from ebbtide.baseline.moments import Moments, merge_rows
 from ebbtide.series import HOUR_NS, SECOND_NS, Int64
 from ebbtide.store.connection import query, transaction
-from ebbtide.store.segments import SEGMENT_NS, CommittedSegments
+from ebbtide.store.segments import SEGMENT_NS, CommittedSegments, table_of
 from ebbtide.store.settled import find_settled
 
 #: Intervals a source can have; the median span of its samples is snapped to the nearest. All divide an hour.
 INTERVALS_S = (10, 12, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600)
 
 _SEGMENT_HOURS = SEGMENT_NS // HOUR_NS
+#: Segments are derived together while they have no more samples than this, and no longer than a day: what a statement
+#: costs by itself is then paid once.
+_RUN_SAMPLES, _RUN_HOURS = 1_000_000, 24
 _KINDS = {"points": ("points", "mean", "m2", "minimum", "maximum")}
 _KINDS["buckets"] = ("buckets", "bucket_mean", "bucket_m2", "bucket_minimum", "bucket_maximum")
 
@@ -41,23 +43,34 @@ def snap_interval_s(span_ns: int) -> int:
 def derive(
     con: duckdb.DuckDBPyConnection, segments: CommittedSegments, hours: Iterable[int], progress: Callable[[int], None]
 ) -> None:
-    """Derive these hours again, in transactions of at most one segment; `progress` is told how many are done."""
-    for first, last in _runs(sorted(hours)):
+    """Derive these hours again, in transactions of some segments; `progress` is told how many are done."""
+    known = set(segments.known)
+
+    def size_of(segment: int) -> int:
+        return int(con.execute(f"SELECT count(*) FROM {table_of(segment)}").fetchall()[0][0]) if segment in known else 0
+
+    for first, last in _runs(sorted(hours), size_of):
         with transaction(con):
             _derive_run(con, segments, first, last)
         progress(last - first)
 
 
-def _runs(hours: list[int]) -> list[tuple[int, int]]:
-    """Consecutive hours of one segment as [first, last)."""
-    if not hours:
-        return []
-    cuts = [
-        0,
-        *(at + 1 for at, (a, b) in enumerate(pairwise(hours)) if b != a + 1 or b % _SEGMENT_HOURS == 0),
-        len(hours),
-    ]
-    return [(hours[a], hours[b - 1] + 1) for a, b in pairwise(cuts)]
+def _runs(hours: list[int], size_of: Callable[[int], int]) -> Iterator[tuple[int, int]]:
+    """Consecutive hours as [first, last): of one segment, of more where those together are small (`size_of`)."""
+    first = last = None
+    held = 0
+    for hour in hours:
+        if first is None or last is None:
+            first, last = hour, hour + 1
+            continue
+        if hour == last and hour % _SEGMENT_HOURS == 0:
+            held = (held or size_of((hour - 1) // _SEGMENT_HOURS)) + size_of(hour // _SEGMENT_HOURS)
+        if hour != last or held > _RUN_SAMPLES or hour - first >= _RUN_HOURS:
+            yield first, last
+            first, held = hour, 0
+        last = hour + 1
+    if first is not None and last is not None:
+        yield first, last
 
 
 def _derive_run(con: duckdb.DuckDBPyConnection, segments: CommittedSegments, first: int, last: int) -> None:
@@ -97,12 +110,31 @@ def _derive_coverage(con: duckdb.DuckDBPyConnection, segments: CommittedSegments
     kept = {(row[0], row[1]): row[2:] for row in con.execute(
         f"SELECT cluster, hour, samples, interval_s FROM coverage WHERE (cluster, hour) IN {settled}"
     ).fetchall()}  # fmt: skip
+    told: list[tuple[str, int, int, int]] = []
     for cluster, hour, bits, span_ns in heard:
         before, interval_s = kept.get((cluster, hour), (0, 0))
-        row = [bits | before, interval_s or (0 if span_ns < 0 else snap_interval_s(span_ns)), cluster, hour]
-        sets = "UPDATE coverage SET samples = ?, interval_s = ? WHERE cluster = ? AND hour = ? RETURNING 1"
-        if not con.execute(sets, row).fetchall():
-            con.execute("INSERT INTO coverage VALUES (?, ?, 0, ?, ?)", [cluster, hour, *row[:2]])
+        told.append((cluster, hour, bits | before, interval_s or (0 if span_ns < 0 else snap_interval_s(span_ns))))
+    if told:
+        _keep_coverage(con, told)
+
+
+def _keep_coverage(con: duckdb.DuckDBPyConnection, told: list[tuple[str, int, int, int]]) -> None:
+    """Write rows (cluster, hour, minutes by samples, interval), two statements for however many: hours are few rows
+    each, and a statement costs more than what it does.
+    """
+    names = ("cluster", "hour", "samples", "interval_s")
+    con.register("told", pa.table(dict(zip(names, zip(*told, strict=True), strict=True))))
+    try:
+        con.execute(
+            "UPDATE coverage SET samples = told.samples, interval_s = told.interval_s FROM told "
+            "WHERE coverage.cluster = told.cluster AND coverage.hour = told.hour"
+        )
+        con.execute(
+            "INSERT INTO coverage SELECT cluster, hour, 0, samples, interval_s FROM told "
+            "ANTI JOIN coverage USING (cluster, hour)"
+        )
+    finally:
+        con.unregister("told")
 
 
 def close_days(con: duckdb.DuckDBPyConnection, days: Iterable[int]) -> None:
