@@ -37,7 +37,12 @@ def everything(store: Store, now_ns: int) -> list[object]:
 @given(
     st.lists(
         st.lists(
-            st.tuples(st.integers(1, 360), st.sampled_from([10, 60, 900]), st.integers(0, 10**9), st.booleans()),
+            st.tuples(
+                st.integers(1, 360),
+                st.sampled_from([10, 60, 900]),
+                st.integers(0, 10**9).map(lambda n: n / 7),
+                st.booleans(),
+            ),
             min_size=1,
             max_size=12,
         ),

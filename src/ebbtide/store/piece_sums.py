@@ -1,7 +1,8 @@
 """What samples come to by piece of time: sums of series, of pairs, minutes heard. Read once a piece, then kept.
 
 Ends by an instant's hours are read from these, so a tick of a service reads the minute that came, not the hours before
-it. Sums of whole numbers are the same to the last bit however they are cut.
+it. Amounts are rounded (for sums of series to 1/1024 of their unit, for those of pairs to whole units), so sums are the
+same to the last bit however they are cut.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from ebbtide.store.connection import query
 from ebbtide.store.identity import Identity
 from ebbtide.store.pieces import Piece, PieceCache, cut, split
 from ebbtide.store.segments import CommittedSegments
+
+#: A power of two: sums of what is rounded to its inverse are exact.
+_FINE = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,8 +158,9 @@ class PieceReading:
 
     def _read_series(self, run: list[Piece]) -> list[SeriesSums]:
         rows = self._con.execute(
-            f"SELECT {_number(run)} AS piece, series, sum(value) AS value FROM {self._samples(run)} "
-            "WHERE NOT isnan(value) AND value > 0 GROUP BY ALL"
+            f"SELECT {_number(run)} AS piece, series, sum(round(value * {_FINE})) / {_FINE} AS value "
+            f"FROM {self._samples(run)} WHERE NOT isnan(value) AND value > 0 GROUP BY ALL "
+            f"HAVING sum(round(value * {_FINE})) > 0"
         ).fetchnumpy()
         return [
             SeriesSums(np.asarray(one["series"], np.int32), np.asarray(one["value"], np.float64))
