@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from build import Point
+from pathlib import Path
+
+import pytest
+
+from build import Point, batch_of
 from ebbtide.series import SECOND_NS, Entity
+from ebbtide.store.store import Store
+from once import made_once
 
 DAYS = 12
 DAY_S = 20_000 * 86_400
@@ -30,6 +36,17 @@ def usual() -> list[Point]:
         if hour % 6 == 0:
             points.append(Point(end, 1e6, sender=CDN, to=f"d{hour}.cdn.example"))
     return [one for one in points if one.end_s <= NOW_S]
+
+
+def usual_store(factory: pytest.TempPathFactory) -> Path:
+    """A closed store of it, rolled up; made once a run, so copy what you change."""
+
+    def make(path: Path) -> None:
+        with Store.open(path) as store:
+            store.append(batch_of(usual()), store.begin("import", "test"))
+            store.roll_up()
+
+    return made_once(factory, "usual.duckdb", make)
 
 
 def sent(amount: float, sender: Entity = NGINX, to: str = "203.0.113.9", **more: object) -> Point:

@@ -30,8 +30,7 @@ from ebbtide.registry import DETECTORS
 from ebbtide.series import SECOND_NS, Entity
 from ebbtide.store.known_contacts import ATTACK_MASK
 from ebbtide.store.store import Store
-from novelty_traffic import CDN, CURL, DAY_S, JOB, NGINX, NOW_NS, NOW_S, WORKER, sent, usual
-from once import made_once
+from novelty_traffic import CDN, CURL, DAY_S, JOB, NGINX, NOW_NS, NOW_S, WORKER, sent, usual_store
 
 DETECTION = load(DETECTORS).get("novelty")
 OPTIONS = novelty.OPTIONS
@@ -40,13 +39,7 @@ OPTIONS = novelty.OPTIONS
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory) -> Path:
     """A closed store of usual traffic."""
-
-    def make(path: Path) -> None:
-        with Store.open(path) as store:
-            store.append(batch_of(usual()), store.begin("import", "test"))
-            store.roll_up()
-
-    return made_once(tmp_path_factory, "usual.duckdb", make)
+    return usual_store(tmp_path_factory)
 
 
 @pytest.fixture

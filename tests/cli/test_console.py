@@ -34,7 +34,7 @@ def test_markup_and_controls_in_labels_are_harmless(capsys):
 
 
 def test_a_table_keeps_names_and_times_whole_on_a_narrow_terminal(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(console.out, "_width", 40)
     name, time, prose = "prod/kube-system/kube-apiserver/apiserver", "2026-11-25T00:51:10Z", "what the data say, else"
     console.print_table(("entity", "newest", "cluster", "sent"), [(name, time, prose, 1_000_000)])
 

@@ -1,5 +1,8 @@
 """Who sends the same amount to a new place every hour, from the edges of full hours and what was known by then."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,7 +10,7 @@ from build import Point, batch_of
 from ebbtide.detect.novelty_options import NoveltyOptions
 from ebbtide.series import HOUR_NS, SECOND_NS
 from ebbtide.store.store import Store
-from novelty_traffic import DAY_S, NGINX, NOW_NS, NOW_S, WORKER, usual
+from novelty_traffic import DAY_S, NGINX, NOW_NS, NOW_S, WORKER, usual, usual_store
 
 OPTIONS = NoveltyOptions()
 FEW, MANY = OPTIONS.steady_hours
@@ -20,12 +23,13 @@ def beats(hours, *, amount=1000.0, sender=NGINX, to="beat.example", ago=0, every
 
 
 @pytest.fixture
-def steady():
+def steady(tmp_path_factory, tmp_path):
     """The steady contacts of each entity, as (hours, whether a stranger), after usual traffic and these points."""
 
     def of(*points, now_ns=NOW_NS):
-        with Store.open() as store:
-            store.append(batch_of([*usual(), *points]), store.begin("import", "test"))
+        with Store.open(Path(shutil.copy(usual_store(tmp_path_factory), tmp_path / "steady.duckdb"))) as store:
+            if points:
+                store.append(batch_of(points), store.begin("import", "test"))
             store.roll_up()
             found = store.novelty.hour(now_ns, store.novelty.known(now_ns, OPTIONS)).steady
             assert found.hour == now_ns // HOUR_NS

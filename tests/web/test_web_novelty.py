@@ -1,6 +1,8 @@
 """A finding of novelty on its page, and one about many. Covers `ebbtide.web.accounts`."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,14 +12,14 @@ from ebbtide.finding.evidence import Member
 from ebbtide.finding.lifecycle import Episode
 from ebbtide.series import Entity
 from ebbtide.store.store import Store
-from novelty_traffic import CURL, NOW_NS, sent, usual
+from novelty_traffic import CURL, NOW_NS, sent, usual_store
 from web_fixtures import CATALOGUE, serving, site_of
 
 
 @pytest.fixture
-def store():
-    with Store.open() as store:
-        store.append(batch_of([*usual(), sent(9e8, CURL)]), store.begin("import", "test"))
+def store(tmp_path_factory, tmp_path):
+    with Store.open(Path(shutil.copy(usual_store(tmp_path_factory), tmp_path / "shop.duckdb"))) as store:
+        store.append(batch_of([sent(9e8, CURL)]), store.begin("import", "test"))
         store.roll_up()
         yield store
 

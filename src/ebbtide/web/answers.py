@@ -51,9 +51,7 @@ class Where(BaseModel):
 
 
 class FindingRow(BaseModel):
-    """A finding in a list. `deviations` of its worst bucket above the mean; null where there was no spread. `members`:
-    how many entities it is about, 0 for its own alone.
-    """
+    """A finding in a list; `members` if of many. `deviations` of its worst bucket above the mean, null without spread."""
 
     uid: str
     detection: str
@@ -83,8 +81,7 @@ class FindingRow(BaseModel):
             destinations=[
                 Where(name=place.name, kind=place.kind, share=place.share, is_new=place.is_new)
                 for place in one.destinations
-            ],
-            members=one.members,
+            ], members=one.members,
         )  # fmt: skip
 
 
