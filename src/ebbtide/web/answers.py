@@ -51,7 +51,7 @@ class Where(BaseModel):
 
 
 class FindingRow(BaseModel):
-    """A finding in a list; `members` if of many. `deviations` of its worst bucket above the mean, null without spread."""
+    """A finding in a list; `members` if of many. `deviations` of its worst bucket above the mean, null without any."""
 
     uid: str
     detection: str
