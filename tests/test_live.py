@@ -388,6 +388,19 @@ def test_a_result_that_spans_a_failed_transaction_is_thrown_away_and_made_again(
         assert again.changes["opened"] == 1
 
 
+def test_a_tick_that_is_behind_derives_no_further_than_it_judges():
+    with Store.open() as store:
+        clock = Clockwork(store, [CORRECTED], pace=dataclasses.replace(PATIENT, most=2))
+        store.append(batch_of([Point(at, 1e5, span_s=30) for at in range(30, 6 * 3600 + 1, 30)]), 1)
+
+        assert clock.tick(6 * HOUR_NS).is_behind
+        assert store.progress.reached()[CORRECTED.id, NGINX.cluster].judged_ns == 2 * HOUR_NS
+        assert store.ask("SELECT max(hour) FROM hours") == [(1,)]
+        while clock.tick(6 * HOUR_NS).is_behind:
+            pass
+        assert store.ask("SELECT max(hour) FROM hours") == [(4,)]
+
+
 def test_an_hour_is_derived_once_it_has_passed_the_watermark_though_a_lag_looks_ahead():
     with Store.open() as store:
         clock = Clockwork(store, [CORRECTED], pace=PATIENT)

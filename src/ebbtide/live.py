@@ -118,11 +118,14 @@ class Clockwork:
             late = self._store.progress.late()
         steps, ticked.is_behind = due(self.detections, newest, first, reached, now_ns, self.pace)
         # No further than data have arrived (an hour that a lag looks ahead to would be derived twice), and as soon as
-        # they have, though no detection is due: coverage and baselines are shown by the hour.
-        arrived_ns = max(watermarks(newest, now_ns, self.pace).values(), default=0)
-        if steps or arrived_ns // HOUR_NS != self._rolled_hour:
-            self._store.roll_up(arrived_ns)
-            self._rolled_hour = arrived_ns // HOUR_NS
+        # they have, though no detection is due: coverage and baselines are shown by the hour. After a long stop no
+        # further than is judged in this tick, so that none takes long.
+        until_ns = max(watermarks(newest, now_ns, self.pace).values(), default=0)
+        if ticked.is_behind:
+            until_ns = min(until_ns, max(step.at_ns for step in steps))
+        if steps or until_ns // HOUR_NS != self._rolled_hour:
+            self._store.roll_up(until_ns)
+            self._rolled_hour = until_ns // HOUR_NS
         self._run(steps, ticked, is_late=False)
         if late.hours and (self._late_at_ns is None or now_ns - self._late_at_ns >= LATE_EVERY_NS):
             self._late_at_ns = now_ns

@@ -75,6 +75,15 @@ def test_after_a_day_members_stay_and_others_are_told_by_themselves():
     assert told(step) == [(Change.OPENED, "blog"), (Change.UPDATED, "controller")]
 
 
+def test_one_that_was_told_alone_and_comes_back_is_listed_as_it_is_now():
+    first = advance((), [of("web")], NOW_NS)
+    late = NOW_NS + 20 * HOUR_NS
+    again = [of("web", late), of("api", late)]
+    [fleet] = [one.finding for _, one in advance(first.episodes, again, late).changes if one.finding.evidence.fleet]
+
+    assert {one.uid for one in fleet.evidence.fleet} == {one.uid for one in again}
+
+
 @pytest.mark.parametrize(
     ("places", "base"),
     [

@@ -127,6 +127,15 @@ def test_no_more_is_kept_than_may_be_and_what_was_asked_for_last_stays():
     assert (cache.nbytes, source.read) == (20, [])
 
 
+def test_of_what_no_later_instant_asks_for_the_latest_is_kept_alone():
+    cache, source = PieceCache(), Source()
+    cache.of("other", [minute(0)], Source())
+    for at in (0, 1, 1, 2):
+        cache.of("a", [minute(at)], source, is_latest_alone=True)
+
+    assert (cache.nbytes, source.read) == (20, [minute(0), minute(1), minute(2)])
+
+
 def test_kinds_are_apart():
     cache = PieceCache()
     cache.of("a", [minute(0)], Source(1))

@@ -82,8 +82,9 @@ def gather_by_receiver(
             result += [one for one in ours if one not in joining]
             result += [_about_receiver(receiver, joining, going.evidence.fleet)] if joining else []
             continue
-        before = [one for one in recent if receiver_of(one) == receiver]
-        if len({one.entity for one in (*ours, *before)}) < least:
+        fresh_ones = {one.entity for one in ours}
+        before = [one for one in recent if one.entity not in fresh_ones and receiver_of(one) == receiver]
+        if len(fresh_ones | {one.entity for one in before}) < least:
             result += ours
         else:
             result.append(_about_receiver(receiver, ours, tuple(_member(one) for one in before)))

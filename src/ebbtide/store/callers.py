@@ -22,12 +22,14 @@ _KEY = np.dtype([("cluster", np.int64), ("place", np.int64)])
 class Callers:
     """What was known when a day began. `keys` (places,) are (cluster of the entity, place inside) in order, `many`
     (places,) by how many entities of that cluster each was met. `cluster_of` (entities,) has each entity's cluster.
-    `doubt` is how many contacts the share of an unknown cluster counts as.
+    `steps` has of each cluster its `many` in ascending order, and how many contacts go to the first n of them (n + 1,),
+    one more to each. `doubt` is how many contacts the share of an unknown cluster counts as.
     """
 
     keys: NDArray[np.void]
     many: Int64
     cluster_of: Int64
+    steps: dict[int, tuple[Int64, Float64]]
     doubt: float
 
     @classmethod
@@ -37,7 +39,11 @@ class Callers:
         cluster_of = np.array([numbers.setdefault(one.cluster, len(numbers)) for one in entities], np.int64)
         inside = pairs[is_inside(pairs["place"])]
         keys, many = np.unique(_keys(cluster_of[inside["entity"]], inside["place"]), return_counts=True)
-        return cls(keys, many, cluster_of, doubt)
+        steps = {}
+        for cluster in np.unique(keys["cluster"]).tolist():
+            ascending = np.sort(many[keys["cluster"] == cluster])
+            steps[cluster] = ascending, np.cumsum(np.insert(ascending + 1.0, 0, 0.0))
+        return cls(keys, many, cluster_of, steps, doubt)
 
     def seldom(self, entity: Int64, place: Int64, known: int = 0) -> Float64:
         """Of the contacts in the entity's cluster, and one more to expect of each place, the share that goes to places
@@ -53,12 +59,10 @@ class Callers:
         keys = _keys(self.cluster_of[entity[rows]], place[rows])
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         many = np.maximum(np.where(self.keys[at] == keys, self.many[at], 0) - known, 0)
-        for cluster in np.unique(keys["cluster"]).tolist():
-            mine = np.sort(self.many[self.keys["cluster"] == cluster])
-            weights = np.cumsum(np.insert(mine + 1.0, 0, 0.0))
+        for cluster, (ascending, contacts) in self.steps.items():
             of = keys["cluster"] == cluster
-            below = weights[np.searchsorted(mine, many[of], side="right")]
-            share[rows[of]] = (below + self.doubt) / (weights[-1] + self.doubt)
+            below = contacts[np.searchsorted(ascending, many[of], side="right")]
+            share[rows[of]] = (below + self.doubt) / (contacts[-1] + self.doubt)
         return share
 
 

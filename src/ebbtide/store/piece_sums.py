@@ -116,7 +116,8 @@ class PieceReading:
     def exchanged(self, now_ns: int) -> Exchanged:
         """What was exchanged up to `now_ns` since the beginning of the hour that lies an hour before it."""
         begin_ns = (now_ns - HOUR_NS) // HOUR_NS * HOUR_NS - 1
-        return self._cache.of("exchanged", [Piece(begin_ns, now_ns)], self._read_exchanged)[0]
+        piece = Piece(begin_ns, now_ns)
+        return self._cache.of("exchanged", [piece], self._read_exchanged, is_latest_alone=True)[0]
 
     def pairs(self, pieces: Sequence[Piece], metrics: Sequence[int]) -> list[PairSums]:
         """What pairs of these metrics (by number) sent and received in each piece."""

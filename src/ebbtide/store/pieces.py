@@ -102,10 +102,13 @@ class PieceCache:
         pieces: Sequence[Piece],
         read: Callable[[list[Piece]], Iterable[T]],
         merge: Callable[[list[T]], T] | None = None,
+        *,
+        is_latest_alone: bool = False,
     ) -> list[T]:
         """What these pieces hold, in order: kept, or read a run at a time (`read` gives one for each piece of a run).
 
-        With `merge` a five of which all minutes are kept is made from them, and takes their place.
+        With `merge` a five of which all minutes are kept is made from them, and takes their place. `is_latest_alone`:
+        of this kind only what was read last is kept, as no later instant asks for what it held before.
         """
         found = {piece: cast(T, one) for piece in pieces if (one := self._get(kind, piece, merge)) is not None}
         for run in runs(piece for piece in pieces if piece not in found):
@@ -113,6 +116,8 @@ class PieceCache:
             try:
                 for piece, held in zip(run, read(run), strict=True):
                     found[piece] = held
+                    if is_latest_alone:
+                        self._drop_kind(kind)
                     self._put(kind, piece, held, reading)
             finally:
                 with self._lock:
@@ -161,6 +166,11 @@ class PieceCache:
                 self._drop(key)
             self._keep((kind, piece), held)
             return held
+
+    def _drop_kind(self, kind: str) -> None:
+        with self._lock:
+            for key in [key for key in self._held if key[0] == kind]:
+                self._drop(key)
 
     def _begin(self, run: list[Piece]) -> _Reading:
         reading = _Reading(tuple(run))
