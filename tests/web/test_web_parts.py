@@ -38,7 +38,7 @@ from ebbtide.web.rendering import asset, unusual
 from ebbtide.web.runbook import steps
 from ebbtide.web.tuning import Bench, JobState, Range, default_range
 from ebbtide.web.usual import band, levels, week
-from ebbtide.web.views import Views, horizon
+from ebbtide.web.views import Views
 from web_fixtures import CATALOGUE, CORRECTED, END_NS, NGINX, STRANGER
 
 NAME = st.text(st.characters(exclude_categories=("Cs",)), max_size=8).filter(lambda one: one != "-")
@@ -235,8 +235,8 @@ def test_the_health_of_a_file(shop_read):
 
 
 def test_time_stands_still_where_data_end(shop_read):
-    assert horizon(shop_read, END_NS + HOUR_NS // 2) == END_NS + HOUR_NS // 2
-    assert horizon(shop_read, END_NS + 9 * DAY_NS) == END_NS + 10 * 10**9
+    assert shop_read.reading.horizon(END_NS + HOUR_NS // 2) == END_NS + HOUR_NS // 2
+    assert shop_read.reading.horizon(END_NS + 9 * DAY_NS) == END_NS + 10 * 10**9
 
 
 def test_views_are_used_again_until_the_names_change(shop):

@@ -31,7 +31,7 @@ from ebbtide.cli import (
     ui,
 )
 from ebbtide.cli.console import print_error
-from ebbtide.errors import EbbtideError
+from ebbtide.errors import EbbtideError, UsageError
 from ebbtide.meter.command import meter
 
 app = typer.Typer(
@@ -70,6 +70,12 @@ def main() -> None:
     except EbbtideError as error:
         print_error(error)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "ebbtide":
+            raise
+        missing = UsageError(f"{error.name} is not installed", hint="pip install 'ebbtide[serve]' brings it")
+        print_error(missing)
+        sys.exit(missing.exit_code)
     except BrokenPipeError:
         # The reader went away (`| head`): say nothing, and keep Python from saying it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

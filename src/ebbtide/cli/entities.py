@@ -52,10 +52,11 @@ def entities_command(
     else:
         # The pages' code is imported here: other commands start faster without it.
         from ebbtide.web.entity import everyone
-        from ebbtide.web.views import horizon
 
         with Store.open(db, is_new_allowed=False) as store:
-            found = [one.model_dump(mode="json") for one in everyone(store, horizon(store, time.time_ns()), match)]
+            found = [
+                one.model_dump(mode="json") for one in everyone(store, store.reading.horizon(time.time_ns()), match)
+            ]
     rows = [_row(one) for one in found if state in (None, one["state"])]
     if as_json:
         console.print_json([dict(zip(_COLUMNS, row, strict=True)) for row in rows])

@@ -44,11 +44,8 @@ def learning_command(
     if remote := remote_of(server, token_file):
         rows = _learned_there(remote, at_ns)
     else:
-        # The pages' code is imported here: other commands start faster without it.
-        from ebbtide.web.views import horizon
-
         with Store.open(db, is_new_allowed=False) as store:
-            learned = store.learning(horizon(store, time.time_ns()) if at_ns is None else at_ns)
+            learned = store.learning(store.reading.horizon(time.time_ns()) if at_ns is None else at_ns)
         rows = [_row(str(one.entity), one.state, one.days, rfc3339(one.first_ns), one.covered) for one in learned]
     columns = ("entity", "state", "days", "first_seen", "covered_percent")
     if as_json:

@@ -32,11 +32,9 @@ Configured = Annotated[
 
 def slots() -> Slots:
     """The sections of the settings that the service's servers check. The web server is optional: imported here."""
-    try:
-        from ebbtide.receive.settings import Receivers
-        from ebbtide.service.front import WebSettings
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed", hint="pip install 'ebbtide[serve]'") from error
+    from ebbtide.receive.settings import Receivers
+    from ebbtide.service.front import WebSettings
+
     return {"receivers": Receivers, "web": WebSettings}
 
 

@@ -12,7 +12,7 @@ import typer
 from ebbtide import __version__
 from ebbtide.cli import console
 from ebbtide.cli.options import DEFAULT_DB, Db, Directory, load_catalogue
-from ebbtide.errors import ServiceError, UsageError
+from ebbtide.errors import ServiceError
 from ebbtide.registry import load_detectors
 from ebbtide.store.store import Store
 
@@ -40,14 +40,12 @@ def ui_command(db: Db = DEFAULT_DB, port: Port = DEFAULT_PORT, directory: Direct
 
 def serve(store: Store, port: int, directory: Path | None = None) -> None:
     """Serve the pages over a store on loopback until interrupted. Raises ServiceError when the port is taken."""
-    try:
-        import uvicorn
+    import uvicorn
 
-        from ebbtide.web.app import make_app
-        from ebbtide.web.offline import health_of
-        from ebbtide.web.site import Site
-    except ImportError as error:
-        raise UsageError(f"the pages need {error.name}", hint="install it: pip install 'ebbtide[serve]'") from error
+    from ebbtide.web.app import make_app
+    from ebbtide.web.offline import health_of
+    from ebbtide.web.site import Site
+
     with _listen(port) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         site = Site(

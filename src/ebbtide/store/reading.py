@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from ebbtide.baseline.moments import Moments, merge_rows
-from ebbtide.series import HOUR_NS, Entity, Int32, Int64, Window
+from ebbtide.series import HOUR_NS, SECOND_NS, Entity, Int32, Int64, Window
 from ebbtide.store.identity import Identity
 from ebbtide.store.pairs import masked_hours
 from ebbtide.store.rollup import moment_columns, moments_of, snap_interval_s
@@ -61,6 +61,13 @@ class Reading:
         sql = f"SELECT (SELECT min(end_ns) FROM {first}), (SELECT max(end_ns) FROM {last})"
         start, end = self._con.execute(sql).fetchall()[0]
         return None if start is None or end is None else (int(start), int(end))
+
+    def horizon(self, now_ns: int) -> int:
+        """Up to when one looks: now, or the end of what is stored where nothing came for an hour (a recording)."""
+        span = self.span()
+        if span is None or now_ns - span[1] < HOUR_NS:
+            return now_ns
+        return (span[1] // (10 * SECOND_NS) + 1) * 10 * SECOND_NS
 
     def senders(self, from_ns: int, to_ns: int) -> Int32:
         """The entities (ascending) with a sample of their own that ends in [from_ns, to_ns)."""

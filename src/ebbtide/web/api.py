@@ -48,19 +48,19 @@ from ebbtide.web.entity import (
     metrics_of,
     series,
 )
+from ebbtide.web.parameters import After, LongLimit
 from ebbtide.web.policy import egress_policy, usual_of
-from ebbtide.web.query import After, LongLimit, cursor_of, name_key, page_after, parse_entity, read_query
+from ebbtide.web.query import cursor_of, name_key, page_after, parse_entity, read_query
 from ebbtide.web.refusal import REFUSALS
 from ebbtide.web.runbook import repeat_command
 from ebbtide.web.site import Site
-from ebbtide.web.views import TheView, horizon
+from ebbtide.web.views import TheView
 
 router = APIRouter(prefix="/api/v1", responses=REFUSALS)
 
 Uid = Annotated[str, Path(min_length=8, max_length=64, description="A finding's uid, or its first 8 letters or more.")]
 EntityPath = Annotated[str, Path(description="`cluster/namespace/workload/process`; a missing part is `-`.")]
 Metric = Annotated[str | None, Query(max_length=200, description="A metric's name; absent: the most telling one.")]
-Limit = Annotated[int, Query(ge=1, le=500)]
 
 
 def the_finding(view: View, uid: str) -> Episode:
@@ -138,7 +138,7 @@ def get_chart(uid: Uid, site: TheSite, view: TheView, _: ApiReader, metric: Metr
     """One metric around a finding: sent, received, usual band, line, marked buckets, earlier weeks."""
     finding = the_finding(view, uid).finding
     detection = site.catalogue.detections.get(finding.detection_id)
-    chart = finding_chart(view, finding, detection, metric, horizon(view, site.now()))
+    chart = finding_chart(view, finding, detection, metric, view.reading.horizon(site.now()))
     if chart is None:
         names = ", ".join(one.metric for one in finding.evidence.metrics)
         raise NotFoundError(f"the finding has no metric {metric!r:.60}", hint=f"it has {names}")
@@ -166,7 +166,7 @@ def list_entities(
     limit: LongLimit = 50,
 ) -> EntityList:
     """Entities of the last 30 days; by name they come in pages with a cursor (`next`, given back as `after`)."""
-    until_ns = horizon(view, site.now())
+    until_ns = view.reading.horizon(site.now())
     chosen = chosen_of(view, q)
     if sort == "name":
         everyone = sorted(view.profile.entities(until_ns - SPAN_NS, until_ns, chosen), key=lambda one: one.entity)
@@ -215,7 +215,7 @@ def get_entity(path: EntityPath, site: TheSite, view: TheView, _: ApiReader) -> 
 
 def _known(view: View, site: Site, path: str) -> tuple[Entity, list[int], int]:
     entity = parse_entity(path)
-    return entity, members_of(view, entity), horizon(view, site.now())
+    return entity, members_of(view, entity), view.reading.horizon(site.now())
 
 
 def _metric(view: View, numbers: list[int], until_ns: int, metric: str | None) -> str:
@@ -245,5 +245,5 @@ def list_detections(site: TheSite, _: ApiReader) -> DetectionList:
 @router.get("/health", tags=["health"])
 def get_health(site: TheSite, view: TheView, _: ApiReader) -> HealthAnswer:
     """Sources, detections, sinks, what stands in the way, and what was told against the budget."""
-    spent = achieved(view, site.catalogue.detections.values(), horizon(view, site.now()))
+    spent = achieved(view, site.catalogue.detections.values(), view.reading.horizon(site.now()))
     return HealthAnswer.of(site.health(), spent)

@@ -14,13 +14,13 @@ from ebbtide.store.learning import Learned, State
 from ebbtide.triage import add_plan, remove_plan, reset_baseline, undo_reset
 from ebbtide.web.access import ApiReader, ApiWriter, TheSite
 from ebbtide.web.answers import EntityName
-from ebbtide.web.query import After, LongLimit, name_key, page_after, parse_instant
+from ebbtide.web.parameters import After, Limit, LongLimit
+from ebbtide.web.query import name_key, page_after, parse_instant
 from ebbtide.web.refusal import REFUSALS
-from ebbtide.web.views import TheView, horizon
+from ebbtide.web.views import TheView
 
 router = APIRouter(prefix="/api/v1", responses=REFUSALS)
 
-Limit = Annotated[int, Query(ge=1, le=500)]
 EntityText = Annotated[
     str,
     Query(min_length=1, max_length=4_000, description="`cluster/namespace/workload`, or with `/process` behind."),
@@ -149,7 +149,7 @@ def list_learning(
     limit: LongLimit = 100,
 ) -> LearnedList:
     """How far each entity is learned, and so what the default detection can say of it."""
-    learned = view.learning(horizon(view, site.now()) if at is None else parse_instant(at))
+    learned = view.learning(view.reading.horizon(site.now()) if at is None else parse_instant(at))
     page, following = page_after(learned, lambda one: name_key(one.entity), after, limit)
     return LearnedList(entities=[LearnedAnswer.of(one) for one in page], next=following)
 

@@ -29,7 +29,7 @@ from ebbtide.web.chart import band_words, line_words, main_metric
 from ebbtide.web.query import cursor_of, read_query
 from ebbtide.web.rendering import render
 from ebbtide.web.runbook import QUARANTINE, repeat_command, steps
-from ebbtide.web.views import TheView, horizon
+from ebbtide.web.views import TheView
 
 router = APIRouter(include_in_schema=False)
 
@@ -51,7 +51,7 @@ def first_page() -> Response:
 def findings_page(request: Request, site: TheSite, view: TheView, who: PageReader) -> Response:
     """The inbox, grouped as asked; a search that cannot be read is said beside the field."""
     query = read_query(request.query_params)
-    search, until_ns = query.search, horizon(view, site.now())
+    search, until_ns = query.search, view.reading.horizon(site.now())
     span = view.reading.span()
     pulse = view.search.pulse(search)
     page, groups, following = Page((), None), [], None

@@ -35,7 +35,7 @@ from ebbtide.web.rendering import render
 from ebbtide.web.site import Site
 from ebbtide.web.tuning import Job, command, comparison_of, default_range, diff
 from ebbtide.web.usual import levels
-from ebbtide.web.views import TheView, horizon
+from ebbtide.web.views import TheView
 
 router = APIRouter(include_in_schema=False)
 
@@ -49,7 +49,7 @@ def entities_page(request: Request, site: TheSite, view: TheView, who: PageReade
     """Who sends most, with a search."""
     params = request.query_params
     text, skip = params.get("q", "")[:500], _whole(params.get("skip", "0"))
-    until_ns = horizon(view, site.now())
+    until_ns = view.reading.horizon(site.now())
     words = text.split()
     named = view.profile.named(words) if words else None
     found = view.profile.entities(until_ns - SPAN_NS, until_ns, named, skip, ENTITIES)
@@ -65,7 +65,7 @@ def entity_page(path: str, request: Request, site: TheSite, view: TheView, who: 
     """One entity over 30 days."""
     entity = parse_entity(path)
     numbers = members_of(view, entity)
-    until_ns = horizon(view, site.now())
+    until_ns = view.reading.horizon(site.now())
     metrics = metrics_of(view, numbers, until_ns)
     wanted = request.query_params.get("metric", "")
     metric = wanted if wanted in metrics else (metrics[0] if metrics else "")
@@ -120,7 +120,7 @@ def remove_filter_form(site: TheSite, posted: PageWriter) -> Response:
 @router.get("/health")
 def health_page(request: Request, site: TheSite, view: TheView, who: PageReader) -> Response:
     """How the service fares, and how many findings there were against the budget."""
-    until_ns = horizon(view, site.now())
+    until_ns = view.reading.horizon(site.now())
     health = site.health()
     return render(
         request, "health.html", who, health=health, budget=_budget(view, site, until_ns), until_ns=until_ns,

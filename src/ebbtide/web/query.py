@@ -11,11 +11,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import quote, unquote, urlencode
-
-from fastapi import Query
-from starlette.datastructures import QueryParams
 
 from ebbtide.errors import EbbtideError, UsageError
 from ebbtide.finding.filters import Matcher, parse_matchers
@@ -24,13 +21,13 @@ from ebbtide.finding.verdict import Verdict
 from ebbtide.series import Entity
 from ebbtide.store.search import Order, Place, Search, State
 
+if TYPE_CHECKING:  # without the packages of the service, commands over a file still read what pages read
+    from starlette.datastructures import QueryParams
+
 T = TypeVar("T", bound=str)
 Row = TypeVar("Row")
 #: What stands in a cursor: where a row is in the order of its list.
 Key: TypeAlias = tuple[int | str, ...]
-After = Annotated[str, Query(max_length=16_000, description="The cursor `next` of the page before.")]
-#: For lists of entities, of which each page reads everything.
-LongLimit = Annotated[int, Query(ge=1, le=5_000)]
 Grouping: TypeAlias = Literal["entity", "incident", "none"]
 
 #: Longer searches are refused, longer lists of choices cut.

@@ -13,7 +13,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from ebbtide.series import HOUR_NS, SECOND_NS
 from ebbtide.store.store import Store
 from ebbtide.store.view import View
 
@@ -59,14 +58,6 @@ class Views:
             self._idle.put_nowait((generation, view))
         except queue.Full:
             view.close()
-
-
-def horizon(view: View, now_ns: int) -> int:
-    """Up to when a page looks: now, or the end of what is stored where nothing came for an hour (a recording)."""
-    span = view.reading.span()
-    if span is None or now_ns - span[1] < HOUR_NS:
-        return now_ns
-    return (span[1] // (10 * SECOND_NS) + 1) * 10 * SECOND_NS
 
 
 def view_of(request: Request) -> Iterator[View]:
