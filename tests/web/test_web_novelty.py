@@ -51,11 +51,15 @@ def test_a_finding_about_many_names_how_many_and_links_to_each(store, page):
     with serving(site_of(store)) as address:
         page.goto(f"{address}/findings")
         page.wait_for_selector("body[data-ready]")
-        row = page.inner_text("tr.row td.who")
+        row, group = page.inner_text("tr.row td.who"), page.inner_text("tr.group-row th")
         page.goto(f"{address}/findings/{fleet.uid}")
         page.wait_for_selector("body[data-ready]")
+        policy = page.locator("pre", has_text="NetworkPolicy").all_text_contents()
         who, listed = page.inner_text(".meta"), page.locator("section:has(#fleet-title) a").all_inner_texts()
 
+    assert group.startswith("findings about many and prod/ingress/controller")
+    assert any(f"name: {CURL.workload}-usual-egress" in one for one in policy)
+    assert not any("controller" in one for one in policy)
     assert row.split("\n")[0] == "2 processes" and "prod/ingress/controller" in row
     assert "2 processes and prod/ingress/controller" in who
     assert listed == ["a sent", "b sent"]

@@ -1,5 +1,6 @@
 """The parts of the pages by themselves: addresses, what is usual, policies, commands, charts, words."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from ebbtide.errors import UsageError
+from ebbtide.finding.evidence import Member
 from ebbtide.health import SourceState
 from ebbtide.registry import DETECTORS
 from ebbtide.series import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Endpoint, EndpointClass, Entity
@@ -151,6 +153,20 @@ def test_commands_quote_whatever_a_name_holds():
     assert "--namespace 'shop; rm -rf /'" in text
     assert """-- '$(reboot)\ufffd'"'"''""" in text
     assert "nginx`id`" not in text
+
+
+def test_of_many_the_steps_and_the_policy_are_for_the_riskiest_and_the_receiver_is_looked_at_first():
+    member = Entity("prod", "shop", "web", "nginx")
+    fleet = (Member(member, "u", 1, 70.0, ""), Member(Entity("prod", "shop", "api", "node"), "v", 1, 10.0, ""))
+    one = sample(entity=Entity("prod", "ingress", "controller", ""))
+    about = dataclasses.replace(one, evidence=dataclasses.replace(one.evidence, fleet=fleet))
+
+    first, *others = steps(about)
+    assert about.riskiest == member and one.riskiest == one.entity
+    assert first.command.startswith("kubectl get events --namespace ingress ")
+    assert all("ingress" not in step.command for step in others)
+    assert "kubectl label --namespace shop pod POD ebbtide.io/quarantine=true" in [step.command for step in others]
+    assert len(steps(one)) == len(others)
 
 
 @pytest.fixture

@@ -58,6 +58,12 @@ class Finding:
         return tuple(one.entity for one in self.evidence.fleet) or (self.entity,)
 
     @property
+    def riskiest(self) -> Entity:
+        """On whom its evidence rests: its entity, or the riskiest member of its fleet. Act on that one."""
+        foremost = max(self.evidence.fleet, key=lambda one: (one.risk, one.entity), default=None)
+        return self.entity if foremost is None else foremost.entity
+
+    @property
     def end_ns(self) -> int:
         """The end of the last bucket above the line."""
         return self.last_ns + self.evidence.bucket_ns

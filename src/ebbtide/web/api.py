@@ -130,7 +130,7 @@ def policy_of(view: View, site: Site, episode: Episode) -> str:
     finding = episode.finding
     numbers = members(view, finding, site.catalogue.detections.get(finding.detection_id))
     known = view.profile.destinations(numbers, finding.opened_ns - SPAN_NS, finding.end_ns)
-    return egress_policy(finding.entity, usual_of(known, finding.opened_ns))
+    return egress_policy(finding.riskiest, usual_of(known, finding.opened_ns))
 
 
 @router.get("/findings/{uid}/chart", tags=["findings"])

@@ -168,7 +168,7 @@ def members(view: View, finding: Finding, detection: Detection | None) -> list[i
     Of a finding about a fleet the riskiest one, on whose evidence it rests.
     """
     if finding.evidence.fleet:
-        return view.profile.numbers(max(finding.evidence.fleet, key=lambda one: (one.risk, one.entity)).entity)
+        return view.profile.numbers(finding.riskiest)
     if detection is None:
         return view.profile.numbers(finding.entity)
     return [

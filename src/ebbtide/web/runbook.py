@@ -23,12 +23,16 @@ class Step:
 
 
 def steps(finding: Finding) -> list[Step]:
-    """How to look at the pod, how to contain it, what to keep."""
-    entity = finding.entity
+    """How to look at the pod, how to contain it, what to keep.
+
+    Of a finding about many the pod of its riskiest process; of one about a receiver first what changed at the receiver.
+    """
+    entity = finding.riskiest
     namespace = f" --namespace {_word(entity.namespace)}" if entity.namespace else ""
     workload, process = _word(entity.workload or "WORKLOAD"), one_line(entity.process) or "its processes"
     since = rfc3339((finding.opened_ns - HOUR_NS) // 10**9 * 10**9)
     return [
+        *_of_receiver(finding),
         Step(
             "Find the pods",
             "Which run now, on which node, since when, from which image.",
@@ -54,6 +58,22 @@ def steps(finding: Finding) -> list[Step]:
             "Label the pod, so that a policy for quarantined pods (below) cuts it off; it keeps running for forensics.",
             f"kubectl label{namespace} pod POD ebbtide.io/quarantine=true",
         ),
+    ]
+
+
+def _of_receiver(finding: Finding) -> list[Step]:
+    """What to look at first where many send more to one workload."""
+    receiver = finding.entity
+    if not finding.evidence.fleet or not receiver.workload:
+        return []
+    namespace = f" --namespace {_word(receiver.namespace)}" if receiver.namespace else ""
+    name = one_line(receiver.workload)
+    return [
+        Step(
+            f"What changed at {name}",
+            "Many send more to it: it was scaled out, asks again and again, or what shall leave is gathered there.",
+            f"kubectl get events{namespace} --sort-by=.lastTimestamp | grep --fixed-strings -- {_word(name)}",
+        )
     ]
 
 
